@@ -1,0 +1,1 @@
+"""A Central System (CSMS) for OCPP 1.6-J."""

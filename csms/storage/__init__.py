@@ -1,0 +1,1 @@
+"""Durable state: tables, named operations and the one writer."""

@@ -1,0 +1,1 @@
+"""Ways to make a Central System act, all behind one small interface."""

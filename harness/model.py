@@ -1,0 +1,331 @@
+"""What a scenario is: the shapes the loader makes, the runner walks and the report prints.
+
+Frozen data only. Nothing here reads files, waits or judges. The YAML grammar these shapes come from
+is described in `docs/reference/scenarios.md` and enforced by `scenarios/schema.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+# JSON as it is written in a scenario. Strings may hold `$name` references, resolved when used.
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+# Editions of the official case list whose field rules are known, oldest first.
+EDITIONS: Final = ("2024-04", "2025-02", "2025-06", "2025-09", "2025-11")
+NEWEST_EDITION: Final = EDITIONS[-1]
+
+
+class Profile(StrEnum):
+    """The functionalities a certificate lists, by the standard's names."""
+
+    CORE = "Core"
+    FIRMWARE_MANAGEMENT = "FirmwareManagement"
+    LOCAL_AUTH_LIST_MANAGEMENT = "LocalAuthListManagement"
+    RESERVATION = "Reservation"
+    SMART_CHARGING = "SmartCharging"
+    REMOTE_TRIGGER = "RemoteTrigger"
+    SECURITY = "Security"
+
+
+class Requirement(StrEnum):
+    """How sure we are that certification demands a case."""
+
+    MANDATORY = "mandatory"
+    CONDITIONAL = "conditional"  # when the declaration names the profile or feature
+    UNCONFIRMED = "unconfirmed"  # the case exists, no source says whether it is demanded
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a file, counted from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class EditionRange:
+    """The editions something applies to, both ends included; None is open."""
+
+    first: str | None = None
+    last: str | None = None
+
+    def includes(self, edition: str) -> bool:
+        """Say whether `edition` lies in the range."""
+        index = EDITIONS.index(edition)
+        after_first = self.first is None or EDITIONS.index(self.first) <= index
+        before_last = self.last is None or index <= EDITIONS.index(self.last)
+        return after_first and before_last
+
+
+ALL_EDITIONS: Final = EditionRange()
+
+
+# --- patterns: what a payload must look like -------------------------------------------------
+
+
+class Operator(StrEnum):
+    """The closed set of matcher names that may stand in a pattern."""
+
+    EQUALS = "equals"
+    NOT_EQUALS = "not_equals"
+    ONE_OF = "one_of"
+    PRESENT = "present"
+    ABSENT = "absent"
+    EMPTY_OR_ABSENT = "empty_or_absent"
+    ABSENT_OR = "absent_or"  # absent, or matching the pattern given
+    PRESENT_IF = "present_if"
+    ABSENT_IF = "absent_if"
+    GREATER_THAN = "greater_than"
+    AT_LEAST = "at_least"
+    APPROXIMATELY = "approximately"  # {time: <time>, tolerance_s: <number>}
+    MATCHES = "matches"  # regular expression, whole value
+    EACH = "each"  # every element of a list
+    ONLY_CONTAINS = "only_contains"  # a list with exactly this one element
+    INCLUDES_ALL = "includes_all"
+    ALL_DIFFERENT = "all_different"  # across: values gathered under this name all differ
+    EQUALS_OR_ABSENT_IF_3 = "equals_or_absent_if_3"  # numberPhases: absent means three
+    DECODED_LENGTH_BETWEEN = "decoded_length_between"  # hexadecimal text: [least, most] bytes
+    VALID_PEM = "valid_pem"
+    INVALID_SIGNATURE = "invalid_signature"
+    CAPTURE = "capture"  # remember the value under this name
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One operator with its argument."""
+
+    operator: Operator
+    argument: Json
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A single value held against all of its checks."""
+
+    checks: tuple[Check, ...]
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """An object whose named fields must match; fields that are not named are free."""
+
+    fields: Mapping[str, Pattern]
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list that must match element by element, and in length."""
+
+    items: tuple[Pattern, ...]
+    position: Position
+
+
+Pattern: TypeAlias = Value | Fields | Items
+
+
+# --- answers the charge point gives ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """Whatever the simulated charge point itself would answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultAnswer:
+    """A CALLRESULT with this payload."""
+
+    payload: dict[str, Json]
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorAnswer:
+    """A CALLERROR."""
+
+    code: str
+    description: str = ""
+    details: dict[str, Json] = field(default_factory=dict)
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """Silence, on purpose."""
+
+
+Answer: TypeAlias = ModelAnswer | ResultAnswer | ErrorAnswer | NoAnswer
+
+
+# --- steps -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepBase:
+    """What every step has.
+
+    Attributes:
+        position: where the step is written; for a step of a reusable state, in the state's file.
+        note: what happens in the world just before, for people ("driver connects the cable").
+        editions: the step runs only in these editions of the case list.
+        state: name of the reusable state the step came from, empty for the case's own steps.
+        path: where the step stands in its case once states are expanded and repetitions unrolled,
+            such as ``4`` or ``Charging.3``; counted from 1 and unique within the case.
+        bindings: variables set for this step alone, by `for_each` or by `with` of a used state.
+    """
+
+    position: Position
+    note: str = ""
+    editions: EditionRange = ALL_EDITIONS
+    state: str = ""
+    path: str = ""
+    bindings: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send(StepBase):
+    """The charge point sends this CALL, whatever its model thinks, and is owed an answer.
+
+    `expect` are rules on the CALLRESULT's payload, `warn` are those that only warn. `budget` names
+    the response budget of the system-under-test file the answer is held against.
+    """
+
+    action: str
+    payload: dict[str, Json]
+    expect: Fields | None = None
+    warn: Fields | None = None
+    budget: str = "ocpp_response_timeout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRaw(StepBase):
+    """The charge point sends this text as it stands.
+
+    `answer` says what is owed: ``none`` (nothing may come back for `message_id`), ``result``,
+    ``error`` or ``any``; `codes` lists the acceptable error codes.
+    """
+
+    text: str
+    answer: str
+    message_id: str = ""
+    codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """A CALL the model is expected to make in a `do` step, with rules on its answer."""
+
+    action: str
+    position: Position
+    payload: Fields | None = None
+    expect: Fields | None = None
+    warn: Fields | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Do(StepBase):
+    """Something happens to the charge point, and its model decides what to send.
+
+    `event` is one of the simulator's inputs (``plug_in``, ``present_tag`` …) with its arguments.
+    The step ends when every call listed was made, in this order, and answered.
+    """
+
+    event: str
+    arguments: dict[str, Json]
+    calls: tuple[ModelCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorStep(StepBase):
+    """The driver makes the CSMS send a request; the step starts it and goes on."""
+
+    action: str
+    payload: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receive(StepBase):
+    """The CSMS's CALL is awaited, judged and answered.
+
+    With `optional` the step is passed over when another awaited frame comes first.
+    """
+
+    action: str
+    payload: Fields | None = None
+    warn: Fields | None = None
+    answer: Answer = ModelAnswer()
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait(StepBase):
+    """Time the charge point itself lets pass, such as ConnectionTimeOut."""
+
+    seconds: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnect(StepBase):
+    """The connection ends: in order (``close``) or without a word (``drop``)."""
+
+    how: str = "close"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connect(StepBase):
+    """A new connection of the same identity is opened and must be accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnyOrder(StepBase):
+    """Steps whose frames may come in any order: `Receive` in the order of arrival."""
+
+    steps: tuple[Step, ...]
+
+
+Step: TypeAlias = (
+    Send | SendRaw | Do | OperatorStep | Receive | Wait | Disconnect | Connect | AnyOrder
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One case, states expanded, ready to run.
+
+    Attributes:
+        id: the official id, or our own for cases beyond the official list.
+        section: section of the official case document.
+        configuration: configuration keys the simulated charge point starts with.
+        variables: defaults the case brings itself, by name.
+        steps: everything between connecting and cleaning up, in order.
+    """
+
+    id: str
+    title: str
+    profile: Profile
+    requirement: Requirement
+    position: Position
+    purpose: str = ""
+    condition: str = ""
+    section: str = ""
+    editions: EditionRange = ALL_EDITIONS
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, Json] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether the charge point's model may speak on its own (some step is a `do`)."""
+        return any(isinstance(step, Do) for step in self.steps)

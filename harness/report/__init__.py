@@ -1,0 +1,1 @@
+"""Renders results: everything is derived from `report.json` and the trace."""
