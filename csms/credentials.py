@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Final
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import VerificationError
 
 KEY_BYTES: Final = range(16, 21)  # whitepaper A00.FR.205; OCPP-J 1.6 §6.2.2 has exactly 20
 MAX_PASSWORD_BYTES: Final = 1024  # bounds the work an unknown peer can ask for
@@ -99,7 +99,7 @@ def _matches(entry: str, password: bytes) -> bool:
     if entry.startswith(_ARGON2_PREFIX):
         try:
             return _hasher.verify(entry, password)
-        except (VerificationError, InvalidHashError):
+        except (VerificationError, ValueError):  # wrong password, broken verifier
             return False
     prefix, _, rest = entry.partition(":")
     if prefix != _KEY_PREFIX:
