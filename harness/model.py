@@ -76,6 +76,7 @@ class Operator(StrEnum):
     """The closed set of matcher names that may stand in a pattern."""
 
     EQUALS = "equals"
+    EQUALS_IGNORING_CASE = "equals_ignoring_case"  # CiString and IdToken: case carries no meaning
     NOT_EQUALS = "not_equals"
     ONE_OF = "one_of"
     PRESENT = "present"
@@ -101,11 +102,16 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One operator with its argument."""
+    """One operator with its argument.
+
+    `pattern` is the argument as a pattern, for the operators whose argument is one: `absent_or`,
+    `each` and `only_contains`.
+    """
 
     operator: Operator
     argument: Json
     position: Position
+    pattern: Pattern | None = None
 
 
 @dataclass(frozen=True, slots=True)
