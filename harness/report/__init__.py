@@ -1,1 +1,1 @@
-"""Renders results: everything is derived from `report.json` and the trace."""
+"""What a run leaves behind: report, trace, diagrams, Allure results, a summary for people."""

@@ -1,0 +1,175 @@
+"""The folder one run writes to: `reports/runs/<UTC>/`, and the link `reports/latest`.
+
+What was good stays: the trace grows case by case and is cut back to its last whole case when a
+write fails, other files appear under their names only when complete. An `OSError` becomes
+`ReportsUnwritable`, whose message says what to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from harness.report.document import Report, UnreadableReport, from_text, to_text
+from harness.report.trace import case_lines, head_line
+from harness.results import CaseResult
+
+REPORT: Final = "report.json"
+TRACE: Final = "trace.jsonl"
+JUNIT: Final = "junit.xml"
+ALLURE_RESULTS: Final = "allure-results"
+DIAGRAMS: Final = "diagrams"
+LOGS: Final = "logs"
+LATEST: Final = "latest"
+DEFAULT_KEEP: Final = 10
+
+
+class ReportsUnwritable(Exception):
+    """A file of the report could not be written; the message names cause and remedy."""
+
+    def __init__(self, path: Path, cause: OSError) -> None:
+        super().__init__(
+            f"cannot write {path}: {cause.strerror or cause}."
+            " Free some space or name another folder with --reports DIR."
+            " What was written before is still there."
+        )
+        self.path = path
+
+
+class RunDirectory:
+    """One run's folder. Methods raise `ReportsUnwritable` and nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._trace_size = 0
+
+    @classmethod
+    def create(
+        cls, reports: Path, *, started_at: datetime, keep: int = DEFAULT_KEEP
+    ) -> RunDirectory:
+        """Make the folder for a run that starts now, point `latest` at it, drop the oldest.
+
+        Args:
+            keep: how many runs stay, this one among them; 0 keeps all.
+        """
+        name = started_at.strftime("%Y-%m-%dT%H-%M-%SZ")
+        runs = reports / "runs"
+        with _clear_errors(runs):
+            runs.mkdir(parents=True, exist_ok=True)
+            path = _make_unique(runs, name)
+            for folder in (ALLURE_RESULTS, DIAGRAMS, LOGS):
+                (path / folder).mkdir()
+            _point(reports / LATEST, path)
+            if keep > 0:
+                _drop_oldest(runs, keep)
+        return cls(path)
+
+    def start_trace(self, *, started_at: datetime, sut_name: str, edition: str) -> None:
+        """Begin the trace; cases can be appended from here on."""
+        self._append(head_line(started_at=started_at, sut_name=sut_name, edition=edition))
+
+    def append_case(self, case: CaseResult) -> None:
+        """Append a case that ended to the trace, whole or not at all."""
+        self._append(case_lines(case))
+
+    def write_report(self, report: Report) -> None:
+        """Write `report.json`."""
+        self.write(REPORT, to_text(report))
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of this name; it appears only once it is complete."""
+        path = self.path / name
+        with _clear_errors(path):
+            _replace(path, text.encode("utf-8", "backslashreplace"))
+        return path
+
+    def _append(self, text: str) -> None:
+        path = self.path / TRACE
+        data = text.encode("utf-8", "backslashreplace")
+        with _clear_errors(path), path.open("ab", buffering=0) as file:
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[file.write(view) :]
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(self._trace_size)
+                raise
+        self._trace_size += len(data)
+
+
+def read_report(path: Path) -> Report:
+    """Read a run's report: its folder or the file itself.
+
+    Raises:
+        UnreadableReport: there is none, or it is not of this version.
+    """
+    file = path / REPORT if path.is_dir() else path
+    try:
+        return from_text(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UnreadableReport(f"{file}: {exc}") from exc
+    except UnreadableReport as exc:
+        raise UnreadableReport(f"{file}: {exc}") from exc
+
+
+@contextlib.contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise ReportsUnwritable(Path(exc.filename or path), exc) from exc
+
+
+def _make_unique(runs: Path, name: str) -> Path:
+    """Make a folder of this name; runs that start in the same second get a number."""
+    for number in range(1, 1000):
+        path = runs / (name if number == 1 else f"{name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            return path
+    raise FileExistsError(17, "too many runs in one second", str(runs / name))
+
+
+def _point(link: Path, target: Path) -> None:
+    """Make `link` point to `target`; where links cannot be made, a file names the target."""
+    relative = os.path.relpath(target, link.parent)
+    temporary = link.with_name(f".{link.name}-{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    try:
+        temporary.symlink_to(relative, target_is_directory=True)
+        temporary.replace(link)
+    except (NotImplementedError, PermissionError):  # Windows without the right to make links
+        link.with_suffix(".txt").write_text(relative + "\n", "utf-8")
+
+
+def _drop_oldest(runs: Path, keep: int) -> None:
+    """Remove all but the newest `keep` runs; names sort by time."""
+
+    def age(path: Path) -> tuple[str, int]:
+        stamp, _, number = path.name.partition("Z-")
+        return stamp.removesuffix("Z"), int(number) if number.isdecimal() else 1
+
+    for path in sorted((path for path in runs.iterdir() if path.is_dir()), key=age)[:-keep]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(temporary).chmod(0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
