@@ -1,0 +1,96 @@
+"""Keeps secrets out of everything that is written: reports, logs, messages, attachments.
+
+A secret is masked in every form it is known to travel in: as text, hexadecimal, base64, percent
+encoded and JSON escaped. What was never told to the masker is caught where its place gives it
+away: in an Authorization header.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+MASK: Final = "***"
+
+# Shorter texts occur by chance in ordinary words and numbers; masking them would spoil the report.
+_LEAST_LENGTH: Final = 4
+
+# Header lines and their JSON or Python forms. The scheme stays, it helps and tells nothing.
+_AUTHORIZATION: Final = re.compile(
+    r"(?i)((?:proxy-)?authorization[\"']?\s*[:=,]\s*[\"']?\s*(?:(?:basic|bearer|digest|token)\s+)?)"
+    r"(?!(?:basic|bearer|digest|token)\s)([^\s\"',;)\]}]+)"
+)
+_USER_INFO: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^/\s:@\"']*:)([^/\s@\"']+)(@)", re.I)
+
+Value = TypeVar("Value")
+
+
+class Masker:
+    """Knows the secrets of a run and takes them out of text."""
+
+    def __init__(self) -> None:
+        self._forms: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, secret: str | bytes) -> None:
+        """Mask `secret` from now on, in all of its forms."""
+        raw = secret.encode() if isinstance(secret, str) else secret
+        forms = {raw.hex(), raw.hex().upper(), *_base64_forms(raw)}
+        if isinstance(secret, str):
+            text: str | None = secret
+        else:
+            try:
+                text = raw.decode()
+            except UnicodeDecodeError:
+                text = None
+            forms |= {raw.decode("latin-1"), repr(raw)[2:-1]}
+        if text is not None:
+            forms |= {text, quote(text, safe=""), json.dumps(text)[1:-1]}
+            forms.add(json.dumps(text, ensure_ascii=False)[1:-1])
+        self._forms |= {form for form in forms if len(form) >= _LEAST_LENGTH}
+        self._pattern = None
+
+    def add_credentials(self, identity: str, password: bytes) -> None:
+        """Mask a Basic auth password, alone and together with its user name."""
+        self.add(password)
+        pair = identity.encode() + b":" + password
+        self._forms |= set(_base64_forms(pair))
+        self._pattern = None
+
+    def mask(self, text: str) -> str:
+        """Return `text` without any secret."""
+        if self._pattern is None and self._forms:
+            # Longest first, or a secret that begins with another one would keep its tail.
+            ordered = sorted(self._forms, key=lambda form: (-len(form), form))
+            self._pattern = re.compile("|".join(re.escape(form) for form in ordered))
+        if self._pattern is not None:
+            text = self._pattern.sub(MASK, text)
+        text = _AUTHORIZATION.sub(rf"\g<1>{MASK}", text)
+        return _USER_INFO.sub(rf"\g<1>{MASK}\g<3>", text)
+
+    def mask_json(self, value: Value) -> Value:
+        """Return a copy of a JSON value with every text in it masked, keys included."""
+        masked: object
+        if isinstance(value, str):
+            masked = self.mask(value)
+        elif isinstance(value, Mapping):
+            masked = {
+                self.mask(key) if isinstance(key, str) else key: self.mask_json(item)
+                for key, item in value.items()
+            }
+        elif isinstance(value, list | tuple):
+            masked = [self.mask_json(item) for item in value]
+        else:
+            masked = value
+        return masked  # type: ignore[return-value]  # same shape as what came in
+
+
+def _base64_forms(raw: bytes) -> list[str]:
+    plain = base64.b64encode(raw).decode()
+    url_safe = base64.urlsafe_b64encode(raw).decode()
+    # Without padding: the text may continue, and the end of it may be cut off.
+    return [form for form in {plain, url_safe, plain.rstrip("="), url_safe.rstrip("=")} if form]

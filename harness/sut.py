@@ -1,0 +1,458 @@
+"""The system under test: what its file says, with every place filled in.
+
+Loading finds the free ports, makes the random values and resolves relative paths; it starts
+nothing and sends nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final, cast
+
+from harness.drivers import template
+from harness.drivers.driver import Credentials
+from harness.drivers.http import CommandTemplate, HttpDriverSpec, RequestTemplate, read_spec
+from harness.model import NEWEST_EDITION, Json, Profile
+from harness.sut_file import Place, SutError, SutFile, suts_directory
+
+__all__ = ["Budget", "Credentials", "StartSpec", "StationSpec", "SutError", "SystemUnderTest"]
+
+# What the declaration of the reference certificate says, and what we aim at.
+_DEFAULT_BUDGETS: Final = {"ocpp_response_timeout": (30.0, 1.0), "authorize": (30.0, 0.5)}
+
+_DEFAULT_VARIABLES: Final[dict[str, Json]] = {
+    "connection_timeout_s": 1,
+    "unknown_vendor_id": "org.example.preflight.unknown",
+    "unknown_connector_id": 99,
+}
+
+_PLACE: Final = re.compile(r"\$\{(?:(port|env|secret|random_hex):([^}]*)|(run_dir|sut_dir))\}")
+_NUMBER: Final = re.compile(r"\{n(?::(0?[0-9]*)d?)?\}")
+_MAX_ID_TAG: Final = 20  # OCPP 1.6 ed. 2 §7.15, CiString20
+
+# Variables of a template, by what it is for.
+_COMMAND_NAMES: Final = frozenset({"identity", "action", "payload"})
+_IDENTITY_NAMES: Final = frozenset({"identity", "password", "password_hex"})
+_TAG_NAMES: Final = frozenset({"id_tag", "role", "parent_id_tag"})
+_TELLS_SECRET: Final = re.compile(r"(?i)auth|token|secret|password|api.?key|cookie")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long an answer may take: above `limit_s` it fails, above `target_s` it warns."""
+
+    limit_s: float
+    target_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationSpec:
+    """What the simulated charge points are."""
+
+    connectors: int = 2
+    vendor: str = "Preflight"
+    model: str = "Virtual AC 22"
+    serial_number: str = "PF-0001"
+    firmware_version: str = "1.0.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartSpec:
+    """How the program is started, seen to be ready, and stopped.
+
+    Attributes:
+        ready_http: started when this URL answers 2xx; else `ready_tcp`, ``host:port``, accepts.
+        directory: working directory, the run's own folder unless the file says otherwise.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    directory: Path
+    log: Path
+    ready_http: str = ""
+    ready_tcp: str = ""
+    ready_timeout_s: float = 30.0
+    stop: str = "SIGTERM"
+    stop_timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemUnderTest:
+    """One Central System: how to start, reach, provision and command it.
+
+    Attributes:
+        id_tags: by role. Tags at the same place of ``valid``, ``valid_2`` and ``parent`` belong
+            together: both cards have that parent.
+        driver: None when nobody can make the Central System act.
+        profiles: what the vendor declares; None selects every case.
+        sensitive: what must not be written anywhere, besides the passwords.
+    """
+
+    name: str
+    path: Path
+    ocpp_url: str
+    identities: tuple[Credentials, ...]
+    id_tags: Mapping[str, tuple[str, ...]]
+    start: StartSpec | None = None
+    ports: Mapping[str, int] = field(default_factory=dict)
+    driver: HttpDriverSpec | None = None
+    milliseconds: bool = True
+    edition: str = NEWEST_EDITION
+    station: StationSpec = field(default_factory=StationSpec)
+    variables: Mapping[str, Json] = field(default_factory=dict)
+    budgets: Mapping[str, Budget] = field(default_factory=dict)
+    action_timeout_s: float = 30.0
+    profiles: frozenset[Profile] | None = None
+    features: Mapping[str, bool] = field(default_factory=dict)
+    sensitive: tuple[str, ...] = ()
+
+    def settings(self) -> dict[str, object]:
+        """Return what a report may tell about the system: JSON values, no secrets."""
+        profiles = sorted(profile.value for profile in self.profiles or ())
+        return {
+            "name": self.name,
+            "file": str(self.path),
+            "ocpp_url": self.ocpp_url,
+            "started_by_us": self.start is not None,
+            "identities": len(self.identities),
+            "basic_auth": any(one.password is not None for one in self.identities),
+            "id_tags": {role: len(tags) for role, tags in self.id_tags.items()},
+            "driver": f"http {self.driver.base_url}" if self.driver else "none",
+            "milliseconds": self.milliseconds,
+            "station": asdict(self.station),
+            "variables": dict(self.variables),
+            "budgets": {name: asdict(budget) for name, budget in self.budgets.items()},
+            "action_timeout_s": self.action_timeout_s,
+            "profiles": profiles if self.profiles is not None else None,
+            "features": dict(self.features),
+        }
+
+
+def find_sut(name_or_path: str) -> Path:
+    """Return the file of a system under test, named by path or as one that is shipped."""
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    shipped = suts_directory() / path.with_suffix(".yaml").name
+    return shipped if shipped.is_file() else path
+
+
+def load(
+    path: Path, *, run_dir: Path, environment: Mapping[str, str] | None = None
+) -> SystemUnderTest:
+    """Return the system that `path` describes.
+
+    Args:
+        run_dir: the folder of this run, for ``${run_dir}``; need not exist yet.
+        environment: for ``${env:NAME}``; the process's own by default.
+
+    Raises:
+        SutError: the file is missing, malformed or contradicts itself.
+    """
+    file = SutFile(path)
+    return _Reader(file, run_dir, os.environ if environment is None else environment).read()
+
+
+class _Reader:
+    """Turns a checked file into a SystemUnderTest."""
+
+    def __init__(self, file: SutFile, run_dir: Path, environment: Mapping[str, str]) -> None:
+        self._file = file
+        self._content = file.content
+        self._run_dir = run_dir.absolute()
+        self._sut_dir = file.path.absolute().parent
+        self._environment = environment
+        self._ports = _free_ports(cast("list[str]", self._content.get("ports", [])))
+        self._secrets: dict[str, str] = {}
+        for name, text in self._mapping("secrets").items():
+            self._secrets[name] = self._fill(cast(str, text), ("secrets", name))
+
+    def read(self) -> SystemUnderTest:
+        content = self._content
+        pics = self._mapping("pics")
+        profiles = cast("list[str] | None", pics.get("profiles"))
+        station = cast("dict[str, Json]", self._fill_all(content.get("station", {}), ("station",)))
+        variables = self._fill_all(content.get("variables", {}), ("variables",))
+        start = self._start() if "start" in content else None
+        driver = self._driver()
+        return SystemUnderTest(
+            name=self._text("name"),
+            path=self._file.path,
+            ocpp_url=self._ocpp_url(),
+            start=start,
+            ports=self._ports,
+            identities=self._identities(),
+            id_tags=self._id_tags(),
+            driver=driver,
+            milliseconds=cast(bool, self._mapping("timestamps").get("milliseconds", True)),
+            edition=cast(str, content.get("edition", NEWEST_EDITION)),
+            station=StationSpec(**station),  # type: ignore[arg-type]  # the schema holds it
+            variables=_DEFAULT_VARIABLES | cast("dict[str, Json]", variables),
+            budgets=self._budgets(),
+            action_timeout_s=float(cast(float, content.get("action_timeout_s", 30.0))),
+            profiles=frozenset(map(Profile, profiles)) if profiles is not None else None,
+            features=cast("dict[str, bool]", pics.get("features", {})),
+            sensitive=self._sensitive(start, driver),
+        )
+
+    # --- sections ---------------------------------------------------------------------------
+
+    def _ocpp_url(self) -> str:
+        url = self._text("ocpp_url")
+        if not url.startswith(("ws://", "wss://")):
+            raise self._file.error(("ocpp_url",), f"{url!r} must begin with ws:// or wss://")
+        if "?" in url or "#" in url:
+            raise self._file.error(
+                ("ocpp_url",), "must not have a query: the identity is appended as last segment"
+            )
+        return url.rstrip("/")
+
+    def _start(self) -> StartSpec:
+        section = self._mapping("start")
+        filled = cast("dict[str, Json]", self._fill_all(section, ("start",)))
+        ready = cast("dict[str, str]", filled["ready"])
+        tcp = ready.get("tcp", "")
+        if tcp and not tcp.rpartition(":")[2].isdecimal():
+            raise self._file.error(("start", "ready", "tcp"), f"{tcp!r} must be host:port")
+        log = cast(str, filled.get("log", "")) or str(self._run_dir / "logs" / "sut.log")
+        return StartSpec(
+            command=tuple(cast("list[str]", filled["command"])),
+            environment=cast("dict[str, str]", filled.get("env", {})),
+            directory=self._path(cast(str, filled.get("directory", str(self._run_dir)))),
+            log=self._path(log),
+            ready_http=ready.get("http", ""),
+            ready_tcp=tcp,
+            ready_timeout_s=float(cast(float, filled.get("ready_timeout_s", 30.0))),
+            stop=cast(str, filled.get("stop", "SIGTERM")),
+            stop_timeout_s=float(cast(float, filled.get("stop_timeout_s", 10.0))),
+        )
+
+    def _identities(self) -> tuple[Credentials, ...]:
+        section = self._content["identities"]
+        found: list[Credentials] = []
+        if isinstance(section, list):
+            for index, entry in enumerate(cast("list[dict[str, str]]", section)):
+                name = self._fill(entry["identity"], ("identities", index, "identity"))
+                found.append(self._credentials(name, entry, ("identities", index)))
+        else:
+            generator = cast("dict[str, str]", section)
+            pattern = self._fill(generator["pattern"], ("identities", "pattern"))
+            for number in range(1, int(generator["count"]) + 1):
+                name = _numbered(pattern, number)
+                found.append(self._credentials(name, generator, ("identities",)))
+        seen: set[str] = set()
+        for credentials in found:
+            if credentials.identity in seen:
+                message = f"{credentials.identity!r} stands there twice; every case needs its own"
+                raise self._file.error(("identities",), message)
+            seen.add(credentials.identity)
+        return tuple(found)
+
+    def _credentials(self, identity: str, entry: Mapping[str, str], place: Place) -> Credentials:
+        if "password" not in entry:
+            return Credentials(identity)
+        if ":" in identity:
+            message = f"{identity!r} holds a colon, which Basic auth cannot carry; rename it"
+            raise self._file.error(place, message)
+        text = self._fill(entry["password"], (*place, "password"))
+        if entry.get("password_is") != "hex":
+            return Credentials(identity, text.encode())
+        try:
+            return Credentials(identity, bytes.fromhex(text))
+        except ValueError as error:
+            message = "is not hexadecimal; correct it, or set `password_is: text`"
+            raise self._file.error((*place, "password"), message) from error
+
+    def _id_tags(self) -> dict[str, tuple[str, ...]]:
+        roles: dict[str, tuple[str, ...]] = {}
+        owner: dict[str, str] = {}
+        for role, section in self._mapping("id_tags").items():
+            place = ("id_tags", role)
+            if isinstance(section, list):
+                tags = [
+                    self._fill(cast(str, tag), (*place, index)) for index, tag in enumerate(section)
+                ]
+            else:
+                generator = cast("dict[str, str]", section)
+                pattern = self._fill(generator["pattern"], (*place, "pattern"))
+                count = int(generator["count"])
+                tags = [_numbered(pattern, number) for number in range(1, count + 1)]
+            for tag in tags:
+                if len(tag) > _MAX_ID_TAG:
+                    message = f"{tag!r} is longer than {_MAX_ID_TAG} characters; shorten it"
+                    raise self._file.error(place, message)
+                other = owner.setdefault(tag.casefold(), role)  # id tags ignore case
+                if other != role or tags.count(tag) > 1:
+                    message = (
+                        f"{tag!r} stands there twice, also as {other}; every role needs its own"
+                    )
+                    raise self._file.error(place, message)
+            roles[role] = tuple(tags)
+        return roles
+
+    def _driver(self) -> HttpDriverSpec | None:
+        section = self._mapping("driver")
+        if section.get("kind", "none") != "http":
+            return None
+        filled = cast("dict[str, Json]", self._fill_all(section, ("driver",)))
+        self._check_names(section)
+        return read_spec(filled)
+
+    def _check_names(self, section: Mapping[str, Json]) -> None:
+        """Refuse template names that nobody will ever give, before the run begins."""
+        provision = cast("dict[str, Json]", section.get("provision", {}))
+        setup = self._check_requests(provision.get("setup", []), frozenset(), ("setup",))
+        identities = self._check_requests(
+            provision.get("identities", []), setup | _IDENTITY_NAMES, ("identities",)
+        )
+        roles = cast("dict[str, Json]", provision.get("id_tags", {}))
+        for role, requests in roles.items():
+            if role not in self._mapping("id_tags"):
+                message = "no id tag has this role; name it under the top-level `id_tags`"
+                raise self._file.error(("driver", "provision", "id_tags", role), message)
+            self._check_requests(requests, setup | _TAG_NAMES, ("id_tags", role))
+        known = (identities - _IDENTITY_NAMES) | _COMMAND_NAMES
+        self._check_template(section["command"], known, ("driver", "command"))
+        actions = cast("dict[str, Json]", section.get("actions", {}))
+        for action, override in actions.items():
+            self._check_template(override, known, ("driver", "actions", action))
+        self._check_template(section.get("headers", {}), setup, ("driver", "headers"))
+
+    def _check_requests(
+        self, requests: Json, known: frozenset[str], place: tuple[str, ...]
+    ) -> frozenset[str]:
+        for index, request in enumerate(cast("list[dict[str, Json]]", requests)):
+            where = ("driver", "provision", *place, index)
+            self._check_template(request, known, where)
+            known |= frozenset(cast("dict[str, Json]", request.get("capture", {})))
+        return known
+
+    def _check_template(self, value: Json, known: frozenset[str], place: Place) -> None:
+        if isinstance(value, dict | list):
+            keys: Sequence[str | int] = (
+                list(value) if isinstance(value, dict) else range(len(value))
+            )
+            items = list(value.values()) if isinstance(value, dict) else value
+            for key, item in zip(keys, items, strict=True):
+                self._check_template(item, known, (*place, key))
+        elif isinstance(value, str):
+            for name in template.names(_PLACE.sub("", value)):
+                if name not in known:
+                    message = f"${name} is not known here; known are: " + ", ".join(
+                        f"${one}" for one in sorted(known)
+                    )
+                    raise self._file.error(place, message)
+
+    def _budgets(self) -> dict[str, Budget]:
+        budgets = {name: Budget(*times) for name, times in _DEFAULT_BUDGETS.items()}
+        for name, section in self._mapping("budgets").items():
+            times = cast("dict[str, float | None]", section)
+            limit_s = float(cast(float, times["limit_s"]))
+            default = min(_DEFAULT_BUDGETS.get(name, (0.0, limit_s))[1], limit_s)
+            target_s = times.get("target_s", default)
+            if target_s is not None and target_s > limit_s:
+                message = f"{target_s:g} is above limit_s {limit_s:g}; a target is what is aimed at"
+                raise self._file.error(("budgets", name, "target_s"), message)
+            budgets[name] = Budget(limit_s, None if target_s is None else float(target_s))
+        return budgets
+
+    def _sensitive(self, start: StartSpec | None, driver: HttpDriverSpec | None) -> tuple[str, ...]:
+        """Gather what looks like a secret by its name, besides what was declared as one."""
+        found = list(self._secrets.values())
+        if start is not None:
+            found += [
+                value for name, value in start.environment.items() if _TELLS_SECRET.search(name)
+            ]
+        if driver is not None:
+            requests: list[CommandTemplate | RequestTemplate] = [driver.command]
+            requests += [*driver.actions.values(), *driver.setup, *driver.identities]
+            for headers in (driver.headers, *(request.headers for request in requests)):
+                for name, value in headers.items():
+                    if _TELLS_SECRET.search(name):
+                        found += value.split()[-1:]
+        return tuple(text for text in found if text)
+
+    # --- values -----------------------------------------------------------------------------
+
+    def _mapping(self, key: str) -> dict[str, Json]:
+        return cast("dict[str, Json]", self._content.get(key, {}))
+
+    def _text(self, key: str) -> str:
+        return self._fill(cast(str, self._content[key]), (key,))
+
+    def _path(self, text: str) -> Path:
+        """Resolve a relative path against the folder of the file."""
+        return self._sut_dir / text
+
+    def _fill_all(self, value: Json, place: Place) -> Json:
+        if isinstance(value, dict):
+            return {key: self._fill_all(item, (*place, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._fill_all(item, (*place, index)) for index, item in enumerate(value)]
+        return self._fill(value, place) if isinstance(value, str) else value
+
+    def _fill(self, text: str, place: Place) -> str:
+        return _PLACE.sub(lambda match: self._place_value(match, place), text)
+
+    def _place_value(self, match: re.Match[str], place: Place) -> str:
+        kind, argument = match[1], match[2]
+        if kind is None:
+            return str(self._run_dir if match[3] == "run_dir" else self._sut_dir)
+        give: dict[str, Callable[[str, Place], str]] = {
+            "port": self._port,
+            "env": self._env,
+            "secret": self._secret,
+            "random_hex": self._random_hex,
+        }
+        return give[kind](argument, place)
+
+    def _port(self, name: str, place: Place) -> str:
+        if name not in self._ports:
+            raise self._file.error(place, f"port {name!r} is not declared; add it to `ports`")
+        return str(self._ports[name])
+
+    def _env(self, argument: str, place: Place) -> str:
+        name, has_default, default = argument.partition(":-")
+        value = self._environment.get(name) or default
+        if not value and not has_default:
+            message = (
+                f"environment variable {name} is not set; "
+                f"set it, or give a default: ${{env:{name}:-default}}"
+            )
+            raise self._file.error(place, message)
+        return value
+
+    def _secret(self, name: str, place: Place) -> str:
+        if name not in self._secrets:
+            message = f"secret {name!r} is not declared (above its use); add it to `secrets`"
+            raise self._file.error(place, message)
+        return self._secrets[name]
+
+    def _random_hex(self, argument: str, place: Place) -> str:
+        if not argument.isdecimal() or not 1 <= int(argument) <= 1024:
+            message = f"{argument!r} must be a number of bytes, such as ${{random_hex:20}}"
+            raise self._file.error(place, message)
+        return secrets.token_hex(int(argument))
+
+
+def _numbered(pattern: str, number: int) -> str:
+    """Return `pattern` with its ``{n}`` or ``{n:04}`` replaced by the number."""
+    return _NUMBER.sub(lambda match: format(number, f"{match[1] or ''}d"), pattern)
+
+
+def _free_ports(names: Sequence[str]) -> dict[str, int]:
+    """Return one free loopback port for each name, all different."""
+    held = [socket.socket() for _ in names]
+    try:
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return {name: one.getsockname()[1] for name, one in zip(names, held, strict=True)}
+    finally:
+        for one in held:
+            one.close()
