@@ -328,7 +328,7 @@ class _Reader:
         self, requests: Json, known: frozenset[str], place: tuple[str, ...]
     ) -> frozenset[str]:
         for index, request in enumerate(cast("list[dict[str, Json]]", requests)):
-            where = ("driver", "provision", *place, index)
+            where: Place = ("driver", "provision", *place, index)
             self._check_template(request, known, where)
             known |= frozenset(cast("dict[str, Json]", request.get("capture", {})))
         return known

@@ -1,0 +1,142 @@
+"""Leases of identities and id tags: cases that run together never share one.
+
+What was given back longest ago is given out first, so that a late frame of one case does not land
+in the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, fields, is_dataclass
+from re import Pattern as Regex
+from re import compile as regex
+from typing import Final
+
+from harness.drivers.driver import Credentials
+from harness.model import Scenario
+
+# Tags at the same place of these lists belong together: two cards and their parent.
+FAMILY: Final = ("valid", "valid_2", "parent")
+
+_TAG_VARIABLE: Final[Regex[str]] = regex(r"\$\{?(\w+?)_id_tag(_2)?\b")
+
+
+class PoolError(Exception):
+    """The file has not what a case needs; waiting would not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What one case may use.
+
+    Attributes:
+        id_tags: the case's own tag of every role it uses.
+    """
+
+    credentials: Credentials
+    id_tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Pools:
+    """Hands out identities and id tags, and waits when all are taken."""
+
+    def __init__(
+        self, identities: Sequence[Credentials], id_tags: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._identities = list(identities)
+        self._id_tags = id_tags
+        # Places of each role's list that are free, longest unused first. The family shares places.
+        longest = max((len(id_tags.get(role, ())) for role in FAMILY), default=0)
+        self._free: dict[str, list[int]] = {"family": list(range(longest))}
+        for role, tags in id_tags.items():
+            if role not in FAMILY:
+                self._free[role] = list(range(len(tags)))
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def lease(self, roles: frozenset[str]) -> AsyncIterator[Lease]:
+        """Wait for an identity and a tag of each role, all at once, and give them back after.
+
+        Raises:
+            PoolError: the file lists no tag of a role, or no family that has all of them.
+        """
+        self._check(roles)
+        async with self._changed:
+            places: dict[str, int] | None = None
+            while places is None:
+                places = self._places(roles) if self._identities else None
+                if places is None:
+                    await self._changed.wait()
+            # Taken together or not at all: two cases each holding a half would wait for ever.
+            credentials = self._identities.pop(0)
+            for pool, place in places.items():
+                self._free[pool].remove(place)
+        try:
+            tags = {role: self._id_tags[role][places[_pool(role)]] for role in roles}
+            yield Lease(credentials, tags)
+        finally:
+            # No await before the lists are whole again: a cancelled case must not leak a lease.
+            self._identities.append(credentials)
+            for pool, place in places.items():
+                self._free[pool].append(place)
+            await asyncio.shield(self._tell())
+
+    def _check(self, roles: frozenset[str]) -> None:
+        for role in sorted(roles):
+            if not self._id_tags.get(role):
+                raise PoolError(
+                    f"the case uses ${variable_of(role)}, but the system-under-test file has no "
+                    f"id tag of that role; add `id_tags: {{{role}: [...]}}`"
+                )
+
+    def _places(self, roles: frozenset[str]) -> dict[str, int] | None:
+        """Return a free place in every pool needed, or None where one has none."""
+        places: dict[str, int] = {}
+        for pool in {_pool(role) for role in roles}:
+            needed = [self._id_tags[role] for role in roles if _pool(role) == pool]
+            usable = [at for at in self._free[pool] if all(at < len(tags) for tags in needed)]
+            if not usable:
+                return None
+            places[pool] = usable[0]
+        return places
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+def roles_used(scenario: Scenario) -> frozenset[str]:
+    """Return the roles whose tags a scenario names anywhere, such as ``valid`` or ``blocked``."""
+    found: set[str] = set()
+    _gather([scenario.steps, scenario.variables, scenario.configuration], found)
+    return frozenset(found)
+
+
+def variable_of(role: str) -> str:
+    """Return the variable that holds a role's tag: ``valid_2`` is ``valid_id_tag_2``."""
+    name, _, number = role.partition("_")
+    if number.isdecimal():
+        return f"{name}_id_tag_{number}"
+    return f"{role}_id_tag"
+
+
+def _pool(role: str) -> str:
+    return "family" if role in FAMILY else role
+
+
+def _gather(value: object, found: set[str]) -> None:
+    if isinstance(value, str):
+        for match in _TAG_VARIABLE.finditer(value):
+            found.add(match[1] + (match[2] or ""))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            _gather(item, found)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _gather(item, found)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for member in fields(value):
+            if member.name not in ("position", "note"):
+                _gather(getattr(value, member.name), found)
