@@ -1,0 +1,342 @@
+"""One charge point on real WebSockets: carries out what the model wants, keeps its times.
+
+The tasks of a connection (reader, writer, timer) live in one `TaskGroup` and end with it. The
+reader never waits for the writer, so a CSMS that does not read cannot stop us from reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import assert_never
+from uuid import uuid4
+
+from simulator.charge_point import ChargePoint, encode
+from simulator.errors import HandshakeRefused, LocalProtocolError
+from simulator.frames import Call, CallError, CallResult, Payload, parse
+from simulator.outputs import Hangup, Notice, Output, Transmit
+from simulator.session import Outcome, Reply, Request
+from simulator.trace import Event
+from simulator.transport import Connection, Endpoint, open_connection, read_clock
+
+__all__ = ["Answer", "Call", "CallError", "Endpoint", "HandshakeRefused", "Station"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a CALL of ours ended.
+
+    Attributes:
+        sent: the event of our frame; None where it never left.
+        received: the event of the answer; None where none came.
+        result: payload of the CALLRESULT.
+        error: the CALLERROR.
+        timed_out: no answer came in time.
+        disconnected: the connection ended before one came.
+    """
+
+    sent: Event | None
+    received: Event | None = None
+    result: Payload | None = None
+    error: CallError | None = None
+    timed_out: bool = False
+    disconnected: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Outgoing:
+    """One thing the writer does: write `text`, or close where it is None."""
+
+    text: str | None
+    request: Request | None = None
+    written: asyncio.Future[Event | None] | None = None
+
+
+class Station:
+    """One charge point on real WebSockets; its model can be overridden at every point."""
+
+    def __init__(
+        self,
+        charge_point: ChargePoint,
+        endpoint: Endpoint,
+        *,
+        record: Callable[[Event], None],
+        on_call: Callable[[Call], bool] | None = None,
+        is_active: bool = False,
+        open_timeout_s: float = 30.0,
+        on_notice: Callable[[str], None] | None = None,
+    ) -> None:
+        """Make a station that is not connected yet.
+
+        Args:
+            record: told of every event at the moment it happens.
+            on_call: asked about every CALL of the CSMS; True means the caller answers it itself.
+            is_active: the model speaks by itself (boot, heartbeat, meter values …).
+            on_notice: told what somebody in front of the charge point would notice.
+        """
+        self.charge_point = charge_point
+        self.endpoint = endpoint
+        self._record = record
+        self._on_call = on_call
+        self._on_notice = on_notice
+        self._open_timeout_s = open_timeout_s
+        self._connection: Connection | None = None
+        self._connections = 0
+        self._life: asyncio.Task[None] | None = None
+        self._outbox: deque[_Outgoing] = deque()
+        self._outbox_filled = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due_s: float | None = None
+        self._changed = asyncio.Event()
+        self._last_received: Event | None = None
+        self._sent: dict[Request, Event] = {}
+        self._pings = 0
+        charge_point.is_active = is_active
+
+    # --- connection ----------------------------------------------------------------------------
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the WebSocket is open."""
+        return self._connection is not None
+
+    async def connect(self) -> None:
+        """Open a connection; what the model has to say about it is sent.
+
+        Raises:
+            HandshakeRefused: no WebSocket came about.
+            LocalProtocolError: there is one already.
+        """
+        if self._life is not None and not self._life.done():
+            raise LocalProtocolError(f"{self.endpoint.identity} is connected already")
+        self._connections += 1
+        connection = await open_connection(
+            self.endpoint,
+            number=self._connections,
+            record=self._record,
+            timeout_s=self._open_timeout_s,
+        )
+        self._connection = connection
+        self._outbox.clear()
+        self._life = asyncio.create_task(self._live(connection))
+        self._carry_out(self.charge_point.connected(read_clock()))
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection in order; nothing happens where there is none."""
+        if self._connection is not None:
+            await self._connection.close(code, reason)
+        await self.wait_closed()
+
+    def drop(self) -> None:
+        """Cut the transport without a close frame."""
+        if self._connection is not None:
+            self._connection.drop()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection ended and its CLOSED event is recorded."""
+        if self._life is not None:
+            await asyncio.wait([self._life])
+            self._life.result()  # a fault of ours must not stay unseen
+
+    # --- frames by hand ------------------------------------------------------------------------
+
+    async def call(
+        self,
+        action: str,
+        payload: Mapping[str, object],
+        *,
+        timeout_s: float,
+        message_id: str | None = None,
+    ) -> Answer:
+        """Send a CALL once no other of ours is open, and wait for its end.
+
+        `timeout_s` counts from the frame leaving. A missing answer is no exception.
+        """
+        if not self.is_connected:
+            return Answer(None, disconnected=True)
+        ended: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def on_reply(reply: Reply, _: object) -> None:
+            if not ended.done():
+                ended.set_result(self._answer_of(reply))
+
+        request = Request(action, payload, message_id or str(uuid4()), timeout_s, on_reply)
+        self._carry_out(self.charge_point.submit(request, read_clock()))
+        return await ended
+
+    async def send_text(self, text: str) -> Event | None:
+        """Send any text as it stands; return its event, None where it could not leave."""
+        return await self._write(text)
+
+    async def answer(self, call: Call, payload: Mapping[str, object]) -> Event | None:
+        """Answer a CALL with a CALLRESULT."""
+        return await self._write(encode(CallResult(call.message_id, dict(payload))))
+
+    async def answer_error(
+        self,
+        call: Call,
+        code: str,
+        description: str = "",
+        details: Mapping[str, object] | None = None,
+    ) -> Event | None:
+        """Answer a CALL with a CALLERROR."""
+        error = CallError(call.message_id, code, description, dict(details or {}))
+        return await self._write(encode(error))
+
+    async def answer_as_model(self, call: Call) -> None:
+        """Let the model answer a CALL that `on_call` took over."""
+        self._carry_out(self.charge_point.answer(call, read_clock()))
+        await self._flushed()
+
+    async def ping(self, timeout_s: float) -> float | None:
+        """Send a WebSocket ping; return its round trip in seconds, None without a pong."""
+        if self._connection is None:
+            return None
+        self._pings += 1
+        return await self._connection.ping(str(self._pings), timeout_s=timeout_s)
+
+    async def wait_until_idle(self) -> None:
+        """Wait until everything was sent and every CALL of ours answered or given up."""
+        while self._outbox or not self.charge_point.is_idle:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def apply(self, event: str, **arguments: object) -> None:
+        """Let something happen to the charge point; what its model then says is sent.
+
+        Args:
+            event: one of `simulator.charge_point.INPUTS`.
+
+        Raises:
+            LocalProtocolError: no such input, wrong arguments, or it cannot happen now.
+        """
+        self._carry_out(self.charge_point.apply(event, arguments, read_clock()))
+        await self._flushed()
+
+    async def shut_down(self) -> None:
+        """Close, and stop the model's clock: nothing happens on this station any more."""
+        await self.close()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = self._timer_due_s = None
+
+    # --- inside --------------------------------------------------------------------------------
+
+    async def _live(self, connection: Connection) -> None:
+        """Serve one connection until it ended."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                writer = tasks.create_task(self._write_outbox(connection))
+                try:
+                    await self._read(connection)
+                finally:
+                    writer.cancel()
+        finally:
+            self._connection = None
+            self._clear_outbox()
+            self._carry_out(self.charge_point.disconnected(read_clock()))
+            self._sent.clear()
+
+    async def _read(self, connection: Connection) -> None:
+        while True:
+            message = await connection.receive()
+            if message is None:
+                return
+            text, self._last_received = message
+            frame = parse(text)
+            if isinstance(frame, Call) and self._on_call is not None and self._on_call(frame):
+                continue
+            self._carry_out(self.charge_point.receive(frame, read_clock()))
+
+    async def _write_outbox(self, connection: Connection) -> None:
+        while True:
+            while self._outbox:
+                outgoing = self._outbox[0]
+                if outgoing.text is None:
+                    await connection.close()
+                    event = None
+                else:
+                    event = await connection.send(outgoing.text, partial(self._note, outgoing))
+                self._outbox.popleft()
+                if outgoing.written is not None and not outgoing.written.done():
+                    outgoing.written.set_result(event)
+            self._changed.set()
+            self._outbox_filled.clear()
+            await self._outbox_filled.wait()
+
+    def _note(self, outgoing: _Outgoing, event: Event) -> None:
+        if outgoing.request is not None:
+            self._sent[outgoing.request] = event
+
+    def _clear_outbox(self) -> None:
+        for outgoing in self._outbox:
+            if outgoing.written is not None and not outgoing.written.done():
+                outgoing.written.set_result(None)
+        self._outbox.clear()
+
+    async def _write(self, text: str) -> Event | None:
+        if self._connection is None:
+            return None
+        written: asyncio.Future[Event | None] = asyncio.get_running_loop().create_future()
+        self._put(_Outgoing(text, written=written))
+        return await written
+
+    async def _flushed(self) -> None:
+        while self._outbox:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _put(self, outgoing: _Outgoing) -> None:
+        self._outbox.append(outgoing)
+        self._outbox_filled.set()
+
+    def _carry_out(self, outputs: list[Output]) -> None:
+        """Do what the model wants, in order, and arm the one timer."""
+        for output in outputs:
+            match output:
+                case Transmit():
+                    self._put(_Outgoing(output.text, output.request))
+                case Hangup(is_abrupt=True):
+                    self.drop()
+                case Hangup():
+                    self._put(_Outgoing(None))
+                case Notice():
+                    if self._on_notice is not None:
+                        self._on_notice(output.text)
+                case _:
+                    assert_never(output)
+        self._arm_timer()
+        self._changed.set()
+
+    def _arm_timer(self) -> None:
+        due_s = self.charge_point.next_wakeup_s()
+        if due_s == self._timer_due_s:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due_s = due_s
+        if due_s is None:
+            self._timer = None
+        else:
+            delay_s = max(0.0, due_s - read_clock().s)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = self._timer_due_s = None
+        self._carry_out(self.charge_point.wake(read_clock()))
+
+    def _answer_of(self, reply: Reply) -> Answer:
+        sent = self._sent.pop(reply.request, None)
+        match reply.answer:
+            case CallResult():
+                return Answer(sent, self._last_received, result=reply.answer.payload)
+            case CallError():
+                return Answer(sent, self._last_received, error=reply.answer)
+            case None:
+                timed_out = reply.outcome is Outcome.TIMED_OUT
+                return Answer(sent, timed_out=timed_out, disconnected=not timed_out)
+            case _:
+                assert_never(reply.answer)
