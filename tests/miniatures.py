@@ -65,9 +65,10 @@ class Order:
 class Link:
     """One connection of a charge point, as the miniature sees it."""
 
-    def __init__(self, socket: ServerConnection, identity: str) -> None:
+    def __init__(self, socket: ServerConnection, identity: str, bend: Bend) -> None:
         self.socket = socket
         self.identity = identity
+        self.bend = bend
         self.pending: dict[str, asyncio.Future[list[Any]]] = {}
 
     async def send(self, frames: Sequence[str | bytes]) -> None:
@@ -83,8 +84,6 @@ class Link:
 
 class Bend:
     """What the miniature does differently; this one changes nothing."""
-
-    subprotocols: Sequence[str] | None = ("ocpp1.6",)
 
     async def opened(self, link: Link) -> None:
         """Act right after a charge point connected."""
@@ -106,12 +105,14 @@ class Miniature:
     """A Central System on a free port of the loopback interface.
 
     Attributes:
-        bend: what it does differently.
+        bend: what it does differently for every charge point that `bends` does not name.
         refuse: HTTP status for every handshake, None to accept.
-        password: required of every charge point, where given.
+        accept_tag: which IdTagInfo an id tag gets.
     """
 
     bend: Bend = field(default_factory=Bend)
+    bends: dict[str, Bend] = field(default_factory=dict)
+    subprotocols: Sequence[str] | None = ("ocpp1.6",)
     refuse: HTTPStatus | None = None
     refuse_body: str = "no"
     accept_tag: Callable[[str], dict[str, str]] = standing
@@ -130,7 +131,7 @@ class Miniature:
             self._serve,
             "127.0.0.1",
             0,
-            subprotocols=self.bend.subprotocols,  # type: ignore[arg-type]  # plain text to a NewType
+            subprotocols=self.subprotocols,  # type: ignore[arg-type]  # plain text to a NewType
             process_request=self._admit,
             **{
                 "compression": None,
@@ -169,9 +170,9 @@ class Miniature:
     async def _serve(self, socket: ServerConnection) -> None:
         assert socket.request is not None
         identity = unquote(socket.request.path.rsplit("/", 1)[-1])
-        link = self.links[identity] = Link(socket, identity)
+        link = self.links[identity] = Link(socket, identity, self.bends.get(identity, self.bend))
         numbers = self._call_numbers.setdefault(identity, count())
-        await self.bend.opened(link)
+        await link.bend.opened(link)
         with contextlib.suppress(ConnectionClosed):
             async for text in socket:
                 await self._take(link, json.loads(text), numbers)
@@ -187,8 +188,8 @@ class Miniature:
         call = Incoming(next(numbers), link.identity, frame[1], frame[2], frame[3])
         self.calls.append(call)
         answer = json.dumps([3, call.message_id, self._answer(call)])
-        await link.send(await self.bend.answers(link, call, answer))
-        await self.bend.answered(link, call)
+        await link.send(await link.bend.answers(link, call, answer))
+        await link.bend.answered(link, call)
 
     def _answer(self, call: Incoming) -> dict[str, Any]:
         payload = call.payload
@@ -227,10 +228,13 @@ class Miniature:
         numbers = self._order_numbers.setdefault(identity, count())
         order = Order(next(numbers), identity, action, payload)
         message_id = str(uuid4())
+        frame = json.dumps([2, message_id, action, payload])
+        frames = await link.bend.requests(link, order, frame)
+        if not frames:  # a Central System that claims to have acted
+            return [3, message_id, {"status": "Accepted"}]
         future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         link.pending[message_id] = future
-        frame = json.dumps([2, message_id, action, payload])
-        await link.send(await self.bend.requests(link, order, frame))
+        await link.send(frames)
         return await future
 
     async def _serve_http(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
