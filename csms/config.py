@@ -44,14 +44,26 @@ class Option:
     section: str
 
     @property
+    def shown_default(self) -> str:
+        """The default as one would write it."""
+        match self.default:
+            case None:
+                return "none"
+            case bool():
+                return str(self.default).lower()
+            case float():
+                return f"{self.default:g}"
+        return str(self.default)
+
+    @property
     def variable(self) -> str:
         """The environment variable."""
         return ENVIRONMENT_PREFIX + self.name.upper()
 
     @property
     def flag(self) -> str | None:
-        """The flag of `csms serve`; secrets have none, since everyone can read a command line."""
-        return None if self.is_secret else "--" + self.name.replace("_", "-")
+        """The flag of `csms serve`; secrets have none, since every user can read a command line."""
+        return None if self.is_secret else "--" + self.name.removesuffix("_s").replace("_", "-")
 
 
 def _text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Verifiers of charge point credentials, as opaque text; the secrets themselves are never kept.
+"""Verifiers of charge point credentials and API tokens; the secrets themselves are never kept.
 
 `key` is an OCPP AuthorizationKey: 16 to 20 random bytes written as hex digits (OCPP-J 1.6 §6.2.2,
 security whitepaper A00.FR.205). It has all the entropy it needs, so a salted HMAC is enough.
@@ -14,7 +14,7 @@ import hmac
 import secrets
 from collections import OrderedDict
 from hashlib import sha256
-from typing import Final
+from typing import Final, Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
@@ -76,6 +76,13 @@ def is_slow(verifier: str) -> bool:
     return _ARGON2_PREFIX in verifier
 
 
+def kind(verifier: str | None) -> Literal["none", "key", "password"]:
+    """Return what may be told of a verifier."""
+    if verifier is None:
+        return "none"
+    return "password" if is_slow(verifier.split(" ")[-1]) else "key"
+
+
 def verify(verifier: str, password: bytes) -> bool:
     """Tell whether the password is the right one, in constant time for keys.
 
@@ -130,6 +137,15 @@ class CredentialChecker:
         self._proven: OrderedDict[bytes, None] = OrderedDict()
         self._slots = asyncio.Semaphore(MAX_SLOW_CHECKS)
 
+    async def protect(self, password: str) -> str:
+        """Return the verifier of a password chosen by a person.
+
+        Raises:
+            CredentialError: empty or longer than 1024 bytes.
+        """
+        async with self._slots:
+            return await asyncio.to_thread(for_password, password)
+
     async def check(self, verifier: str, password: bytes) -> bool:
         """Tell whether the password is the right one."""
         if not is_slow(verifier):
@@ -145,6 +161,16 @@ class CredentialChecker:
             if len(self._proven) > MAX_REMEMBERED:
                 self._proven.popitem(last=False)
         return is_right
+
+
+def new_api_token() -> str:
+    """Return a fresh bearer token of the HTTP API: 256 random bits behind a mark to grep for."""
+    return "csms_" + secrets.token_urlsafe(32)
+
+
+def api_token_digest(token: str) -> str:
+    """Return what is kept of a bearer token: random as it is, a plain digest hides it."""
+    return sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _key_digest(salt: bytes, key: bytes) -> bytes:

@@ -133,3 +133,14 @@ async def test_checker_remembers_what_was_proven(monkeypatch: pytest.MonkeyPatch
     assert not await checker.check(verifier, b"wrong")
     assert not await checker.check(verifier, b"wrong")
     assert checked == [b"wrong", b"wrong"]
+
+
+def test_api_tokens_are_random_and_kept_as_digests() -> None:
+    """No two tokens are alike, and the digest does not contain the token."""
+    first, second = credentials.new_api_token(), credentials.new_api_token()
+
+    assert first != second
+    assert len(first) > 40
+    assert credentials.api_token_digest(first) == credentials.api_token_digest(first)
+    assert credentials.api_token_digest(first) != credentials.api_token_digest(second)
+    assert first not in credentials.api_token_digest(first)

@@ -1,0 +1,96 @@
+"""uvicorn as a part of our event loop: it neither handles signals nor ends the program."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+BACKLOG: Final = 512
+KEEP_ALIVE_S: Final = 30
+GRACE_S: Final = 1  # for requests under way when we end
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers, and with a word when it serves."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serving = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serving.set()
+
+
+class HttpServer:
+    """Serves an ASGI application on one address."""
+
+    def __init__(self, app: ASGIApp, *, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._sockets: list[socket.socket] = []
+        self._task: asyncio.Task[None] | None = None
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be used.
+        """
+        self._sockets = await _listening_sockets(*self._address)
+        self._task = asyncio.create_task(self._server.serve(self._sockets), name="http")
+        serving = asyncio.create_task(self._server.serving.wait())
+        await asyncio.wait((self._task, serving), return_when=asyncio.FIRST_COMPLETED)
+        serving.cancel()
+        if self._task.done():
+            await self._task
+
+    @property
+    def port(self) -> int:
+        """The port listened on, also where 0 was asked for."""
+        number: int = self._sockets[0].getsockname()[1]
+        return number
+
+    async def close(self) -> None:
+        """Stop accepting, give requests under way a moment, close."""
+        if self._task is not None:
+            self._server.should_exit = True
+            await self._task
+            self._task = None
+
+
+async def _listening_sockets(host: str, port: int) -> list[socket.socket]:
+    """Bind every address of the host, all to the same port."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            if port == 0 and sockets:
+                address = (address[0], sockets[0].getsockname()[1], *address[2:])
+            sockets.append(socket.create_server(address, family=family, backlog=BACKLOG))
+    except OSError:
+        for one in sockets:
+            one.close()
+        raise
+    return sockets
