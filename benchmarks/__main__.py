@@ -1,0 +1,142 @@
+"""`make bench`: measure both servers in turn, write reports/benchmark.json, print a table.
+
+Exit code 0: all targets met; 1: one was missed; 2: it could not be measured.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import uvloop
+
+from benchmarks import report
+from benchmarks.messages import WORKLOADS
+from benchmarks.servers import Server, csms, reference
+from benchmarks.stations import LoadError, Station, Window, boot_all, measure
+
+WARM_UP_STATIONS = 20
+SETTLE_S = 1.0
+
+
+def fsync_ms(folder: Path) -> float:
+    """Return how long this disk takes to make a small write durable, in milliseconds (median)."""
+    times = []
+    with (folder / "fsync").open("wb") as file:
+        for _ in range(50):
+            started_s = time.perf_counter()
+            file.write(bytes(512))
+            file.flush()
+            os.fsync(file.fileno())
+            times.append(time.perf_counter() - started_s)
+    return round(statistics.median(times) * 1e3, 3)
+
+
+def machine(folder: Path) -> dict[str, object]:
+    """Return what one must know to read the figures."""
+    return {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "loop": f"uvloop {version('uvloop')}",
+        "websockets": version("websockets"),
+        "ocpp": version("ocpp"),
+        "fsync_ms": fsync_ms(folder),
+    }
+
+
+async def boot(server: Server, stations: Sequence[Station]) -> report.Boot:
+    """Let all stations connect and boot at once; measure time, processor time and memory."""
+    warm_up = [Station(account) for account in server.accounts[:WARM_UP_STATIONS]]
+    await boot_all(warm_up)
+    for station in warm_up:
+        station.close()
+    await asyncio.sleep(SETTLE_S)
+    memory, cpu_s, started_s = server.memory_bytes(), server.cpu_s(), time.perf_counter()
+    durations_s = await boot_all(stations)
+    duration_s = time.perf_counter() - started_s
+    await asyncio.sleep(SETTLE_S)
+    count = len(stations)
+    return report.Boot(
+        server=server.name,
+        stations=count,
+        duration_s=round(duration_s, 3),
+        cpu_ms_per_station=round((server.cpu_s() - cpu_s) / count * 1e3, 3),
+        p50_ms=round(report.percentile(durations_s, 0.5) * 1e3, 1),
+        p99_ms=round(report.percentile(durations_s, 0.99) * 1e3, 1),
+        memory_kib_per_connection=round((server.memory_bytes() - memory) / count / 1024, 2),
+    )
+
+
+async def run(
+    folder: Path, *, connections: Sequence[int], rounds: int, window_s: float
+) -> tuple[list[report.Load], list[report.Boot]]:
+    """Measure every workload at every number of connections, the servers taking turns."""
+    most = max(connections)
+    windows: dict[tuple[str, str, int], list[Window]] = {}
+    async with reference(most, folder) as theirs, csms(most, folder) as ours:
+        stations = {
+            server.name: [Station(account) for account in server.accounts]
+            for server in (ours, theirs)
+        }
+        boots = [await boot(server, stations[server.name]) for server in (ours, theirs)]
+        for workload, script in WORKLOADS.items():
+            for count in connections:
+                for _ in range(rounds):
+                    for server in (ours, theirs):
+                        window = await measure(
+                            stations[server.name][:count],
+                            script,
+                            cpu_s=server.cpu_s,
+                            warm_up_s=window_s / 4,
+                            duration_s=window_s,
+                        )
+                        windows.setdefault((server.name, workload, count), []).append(window)
+                print(f"measured {workload}, {count} connections", file=sys.stderr)
+        for group in stations.values():
+            for station in group:
+                station.close()
+    loads = [report.load(*key, rounds_seen) for key, rounds_seen in windows.items()]
+    return loads, boots
+
+
+@click.command()
+@click.option("--output", type=click.Path(path_type=Path), default=Path("reports/benchmark.json"))
+@click.option("--window", "window_s", default=1.0, show_default=True, help="Seconds per round.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds per point; the median counts.")
+def main(output: Path, window_s: float, rounds: int) -> None:
+    """Measure the CSMS beside the ocpp package's documented server (about three minutes)."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    connections = (1, 100, 500)
+    # Beside the report, since a temporary folder may be in memory, where fsync costs nothing.
+    with tempfile.TemporaryDirectory(prefix="benchmark-", dir=output.parent) as name:
+        folder = Path(name)
+        try:
+            loads, boots = uvloop.run(
+                run(folder, connections=connections, rounds=rounds, window_s=window_s)
+            )
+        except (LoadError, ExceptionGroup, OSError, TimeoutError) as exc:
+            sys.stderr.write(f"error: the benchmark could not be run: {exc}\n")
+            sys.exit(2)
+        result = report.document(
+            machine=machine(folder),
+            settings={"rounds": rounds, "window_s": window_s, "connections": connections},
+            loads=loads,
+            boots=boots,
+        )
+    output.write_text(json.dumps(result, indent=2) + "\n")
+    print(report.table(result))
+    print(f"\nWritten to {output}")
+    sys.exit(0 if all(target["is_met"] for target in result["targets"]) else 1)
+
+
+if __name__ == "__main__":
+    main()

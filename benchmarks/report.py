@@ -1,0 +1,164 @@
+"""From measured windows to figures, ratios, targets and the printed table. No I/O."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.stations import Window
+
+SCHEMA_VERSION = 1
+OURS, THEIRS = "csms", "ocpp package"
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that at least `share` of all values do not exceed."""
+    if not values:
+        raise ValueError("no values")
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the middle value; of an even number the lower one."""
+    return percentile(values, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one server did with one workload at one number of connections.
+
+    Rates and processor time are the median of the rounds; percentiles are over all answers.
+    """
+
+    server: str
+    workload: str
+    connections: int
+    messages: int
+    cpu_us_per_message: float
+    messages_per_s: float
+    p50_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """How one server took many stations that connect and boot at once, and what each costs idle."""
+
+    server: str
+    stations: int
+    duration_s: float
+    cpu_ms_per_station: float
+    p50_ms: float
+    p99_ms: float
+    memory_kib_per_connection: float
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One demand on the ratio of our figure to theirs."""
+
+    name: str
+    limit: float
+    ratio: float
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the ratio keeps the limit."""
+        return self.ratio <= self.limit
+
+
+def load(server: str, workload: str, connections: int, windows: Sequence[Window]) -> Load:
+    """Sum up the rounds of one point."""
+    counts = [len(window.latencies_s) for window in windows]
+    if not all(counts):
+        raise ValueError(f"{server}: no answer to {workload} within a whole round")
+    latencies = [latency for window in windows for latency in window.latencies_s]
+    cpu = [window.cpu_s / count for window, count in zip(windows, counts, strict=True)]
+    rates = [count / window.duration_s for window, count in zip(windows, counts, strict=True)]
+    return Load(
+        server=server,
+        workload=workload,
+        connections=connections,
+        messages=sum(counts),
+        cpu_us_per_message=round(median(cpu) * 1e6, 1),
+        messages_per_s=round(median(rates), 1),
+        p50_ms=round(percentile(latencies, 0.5) * 1e3, 3),
+        p99_ms=round(percentile(latencies, 0.99) * 1e3, 3),
+    )
+
+
+def targets(loads: Sequence[Load], boots: Sequence[Boot]) -> list[Target]:
+    """Return what is demanded, with the ratio that was measured."""
+    at = {(load.server, load.workload, load.connections): load for load in loads}
+
+    def cpu(workload: str) -> float:
+        ours, theirs = (at[server, workload, 100] for server in (OURS, THEIRS))
+        return ours.cpu_us_per_message / theirs.cpu_us_per_message
+
+    single_ours, single_theirs = (at[server, "MeterValues", 1] for server in (OURS, THEIRS))
+    memory = {boot.server: boot.memory_kib_per_connection for boot in boots}
+    return [
+        Target("Heartbeat: CPU per message, 100 connections", 0.4, cpu("Heartbeat")),
+        Target("MeterValues: CPU per message, 100 connections", 0.15, cpu("MeterValues")),
+        Target("MeterValues: p50, 1 connection", 1.0, single_ours.p50_ms / single_theirs.p50_ms),
+        Target("Memory per idle connection", 1.0, memory[OURS] / memory[THEIRS]),
+    ]
+
+
+def document(
+    *,
+    machine: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    loads: Sequence[Load],
+    boots: Sequence[Boot],
+) -> dict[str, Any]:
+    """Return the content of benchmark.json."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "machine": dict(machine),
+        "settings": dict(settings),
+        "loads": [asdict(load) for load in loads],
+        "boots": [asdict(boot) for boot in boots],
+        "targets": [
+            {**asdict(target), "is_met": target.is_met} for target in targets(loads, boots)
+        ],
+    }
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """Return benchmark.json as text for people; ratios are ours to theirs."""
+    lines = [", ".join(f"{key} {value}" for key, value in result["machine"].items()), ""]
+    head = f"{'':24}{'CPU µs/message':^24}{'messages/s':^18}{'p50 ms':^18}{'p99 ms':^18}"
+    columns = f"{'csms':>8}{'ocpp':>8}{'ratio':>7} "
+    pair = f"{'csms':>9}{'ocpp':>9}"
+    lines += [head, f"{'workload':<14}{'stations':>9} {columns}{pair * 3}"]
+    at = {(row["server"], row["workload"], row["connections"]): row for row in result["loads"]}
+    for server, workload, connections in at:
+        if server != OURS:
+            continue
+        ours, theirs = (at[name, workload, connections] for name in (OURS, THEIRS))
+        ratio = ours["cpu_us_per_message"] / theirs["cpu_us_per_message"]
+        lines.append(
+            f"{workload:<14}{connections:>9} "
+            f"{ours['cpu_us_per_message']:>8.0f}{theirs['cpu_us_per_message']:>8.0f}{ratio:>7.2f} "
+            f"{ours['messages_per_s']:>9.0f}{theirs['messages_per_s']:>9.0f}"
+            f"{ours['p50_ms']:>9.2f}{theirs['p50_ms']:>9.2f}"
+            f"{ours['p99_ms']:>9.2f}{theirs['p99_ms']:>9.2f}"
+        )
+    lines.append("")
+    for boot in result["boots"]:
+        lines.append(
+            f"{boot['server']}: {boot['stations']} stations connected and booted in "
+            f"{boot['duration_s']:.2f} s (p50 {boot['p50_ms']:.0f} ms, "
+            f"p99 {boot['p99_ms']:.0f} ms, CPU {boot['cpu_ms_per_station']:.2f} ms each), "
+            f"{boot['memory_kib_per_connection']:.1f} KiB per idle connection"
+        )
+    lines.append("")
+    for target in result["targets"]:
+        verdict = "met" if target["is_met"] else "MISSED"
+        lines.append(
+            f"{verdict:<7}{target['name']}: ratio {target['ratio']:.2f}, "
+            f"limit {target['limit']:.2f}"
+        )
+    return "\n".join(lines)

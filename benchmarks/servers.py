@@ -1,0 +1,139 @@
+"""Start and stop the servers under measurement, each in a process of its own."""
+
+import asyncio
+import os
+import re
+import secrets
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from benchmarks.stations import Account, LoadError
+
+START_S = 20.0
+STOP_S = 6.0
+CSMS_ADDRESSES = re.compile(r"(ws|http)://127\.0\.0\.1:(\d+)(/[^\s?#]*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server and the stations that may connect to it."""
+
+    name: str
+    process: psutil.Process
+    accounts: tuple[Account, ...]
+
+    def cpu_s(self) -> float:
+        """Return the processor time used so far: user and system, all threads."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    def memory_bytes(self) -> int:
+        """Return the resident memory."""
+        return int(self.process.memory_info().rss)
+
+
+@asynccontextmanager
+async def _running(
+    command: Sequence[str], *, environment: dict[str, str], log: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a program until the block ends; its standard error goes to the log."""
+    with log.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env=os.environ | environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+        )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def _line(process: asyncio.subprocess.Process, log: Path) -> str:
+    """Return the next line a program prints."""
+    assert process.stdout is not None
+    line = await asyncio.wait_for(process.stdout.readline(), START_S)
+    if not line:
+        raise LoadError(f"a server ended at once:\n{_tail(log)}")
+    return line.decode()
+
+
+def _tail(log: Path) -> str:
+    """Return the end of a log."""
+    return log.read_text(errors="replace")[-2000:]
+
+
+@asynccontextmanager
+async def reference(count: int, folder: Path) -> AsyncIterator[Server]:
+    """Run the server that the `ocpp` package documents."""
+    log = folder / "reference.log"
+    command = [sys.executable, "-m", "benchmarks.reference_server"]
+    async with _running(command, environment={}, log=log) as process:
+        port = int(await _line(process, log))
+        accounts = tuple(
+            Account(port, "", f"BENCH{n:04}", id_tag=f"TAG{n:04}") for n in range(count)
+        )
+        yield Server("ocpp package", psutil.Process(process.pid), accounts)
+
+
+@asynccontextmanager
+async def csms(count: int, folder: Path) -> AsyncIterator[Server]:
+    """Run `csms serve` with its defaults on a fresh database, every station registered."""
+    log = folder / "csms.log"
+    token = secrets.token_hex(20)
+    environment = {
+        "CSMS_OCPP_PORT": "0",
+        "CSMS_HTTP_PORT": "0",
+        "CSMS_DATABASE": f"sqlite:///{folder / 'csms.sqlite3'}",
+        "CSMS_API_TOKEN": token,
+    }
+    command = [sys.executable, "-m", "csms.cli", "serve"]
+    async with _running(command, environment=environment, log=log) as process:
+        addresses: dict[str, tuple[int, str]] = {}
+        while len(addresses) < 2:
+            for scheme, port, path in CSMS_ADDRESSES.findall(await _line(process, log)):
+                addresses[scheme] = (int(port), path.rstrip("/"))
+        port, path = addresses["ws"]
+        accounts = tuple(
+            Account(port, path, f"BENCH{n:04}", f"TAG{n:04}", secrets.token_hex(10).encode())
+            for n in range(count)
+        )
+        await _register(f"http://127.0.0.1:{addresses['http'][0]}", token, accounts)
+        yield Server("csms", psutil.Process(process.pid), accounts)
+
+
+async def _register(url: str, token: str, accounts: Sequence[Account]) -> None:
+    """Make identities and id tags known, as an operator would."""
+    gate = asyncio.Semaphore(16)
+    async with httpx.AsyncClient(
+        base_url=f"{url}/api/v1",
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=START_S,
+    ) as client:
+
+        async def put(path: str, body: dict[str, str]) -> None:
+            async with gate:
+                response = await client.put(path, json=body)
+            if not response.is_success:
+                raise LoadError(f"PUT {path}: {response.status_code} {response.text[:500]}")
+
+        async with asyncio.TaskGroup() as group:
+            for account in accounts:
+                # The key is the Basic password as hexadecimal (OCPP-J 1.6 §6.2.1).
+                station = {"registration": "Accepted", "authorizationKey": account.password.hex()}
+                group.create_task(put(f"/charge-points/{account.identity}", station))
+                group.create_task(put(f"/id-tags/{account.id_tag}", {"status": "Accepted"}))
