@@ -1,0 +1,103 @@
+"""What a person reads about one case that did not pass: the finding, the difference, the frames.
+
+Plain text, one case at a time, safe to print whatever the peer sent. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from harness.model import Position
+from harness.report.frames import printable, read_frames
+from harness.results import CaseResult, Finding, Severity, Verdict
+from simulator.trace import Direction, Event, EventKind
+
+_SHOWN_FRAMES: Final = 8
+_SHOWN_TEXT: Final = 400  # characters of one frame
+_SHOWN_FINDINGS: Final = 10
+_ORDER: Final = (Severity.ERROR, Severity.FAILURE, Severity.INCONCLUSIVE, Severity.WARNING)
+
+
+def headline(case: CaseResult) -> str:
+    """Return the case's findings in one line, for lists and JUnit messages."""
+    worst = worst_finding(case)
+    words = f"{worst.rule}: {worst.message}" if worst else case.reason
+    verdict = "" if case.verdict is Verdict.FAILED else f"{case.verdict.value}: "
+    return printable(" ".join(f"{verdict}{words}".split()), limit=300)
+
+
+def worst_finding(case: CaseResult) -> Finding | None:
+    """Return the finding that decided the verdict, the first one of its kind."""
+    found = [finding for finding in case.findings if finding.severity is not Severity.WARNING]
+    return min(found, key=lambda finding: _ORDER.index(finding.severity), default=None)
+
+
+def explain(case: CaseResult) -> str:
+    """Return everything a person needs to understand why a case did not pass."""
+    return "\n".join(_lines(case))
+
+
+def _lines(case: CaseResult) -> Iterator[str]:
+    section = f"  ({case.position})"
+    yield f"{case.case_id}  {printable(case.title)}"
+    yield f"{case.profile.value}, {case.requirement.value}{section}"
+    if case.reason:
+        yield printable(case.reason, limit=600)
+    ordered = sorted(case.findings, key=lambda finding: _ORDER.index(finding.severity))
+    for finding in ordered[:_SHOWN_FINDINGS]:
+        yield ""
+        yield from _finding_lines(case, finding)
+    if len(ordered) > _SHOWN_FINDINGS:
+        yield f"… and {len(ordered) - _SHOWN_FINDINGS} more findings in report.json"
+    for report in case.driver_reports:
+        yield ""
+        summary = printable(report.summary, limit=_SHOWN_TEXT)
+        yield f"Driver, {report.action}: {report.outcome}, {summary}"
+    if case.events:
+        yield ""
+        yield "Last frames"
+        yield from frame_lines(case.events, last=_SHOWN_FRAMES)
+    if case.reproduce:
+        yield ""
+        yield "Reproduce with:"
+        yield f"  {printable(case.reproduce)}"
+
+
+def _finding_lines(case: CaseResult, finding: Finding) -> Iterator[str]:
+    origin = f"  ({printable(finding.requirement)})" if finding.requirement else ""
+    yield f"{finding.severity.value.upper()}  {printable(finding.rule)}{origin}"
+    yield f"  {printable(finding.message, limit=1000)}"
+    step = _step_words(case, finding.step, finding.position)
+    if step:
+        yield f"  step      {step}"
+    if finding.expected:
+        yield f"  expected  {printable(finding.expected, limit=_SHOWN_TEXT)}"
+    if finding.actual:
+        yield f"  actual    {printable(finding.actual, limit=_SHOWN_TEXT)}"
+
+
+def _step_words(case: CaseResult, path: str, position: Position | None) -> str:
+    titles = {step.path: step.title for step in case.steps}
+    place = f"({position})" if position else ""
+    return printable(" ".join(filter(None, (path, titles.get(path, ""), place))))
+
+
+def frame_lines(
+    events: Sequence[Event], *, last: int | None = None, limit: int | None = _SHOWN_TEXT
+) -> list[str]:
+    """Return the last events as lines: time of day, direction, raw text cut to `limit`."""
+    frames = read_frames(events)
+    lines = []
+    for index, event in enumerate(events):
+        if event.kind in (EventKind.PING, EventKind.PONG):
+            continue
+        time = event.at.strftime("%H:%M:%S.%f")[:-3]
+        if index in frames:
+            arrow = "→" if event.direction is Direction.SENT else "←"
+            lines.append(f"  {time}  {arrow} {printable(event.text, limit=limit)}")
+        else:
+            detail = " ".join(f"{name}={value}" for name, value in event.detail.items())
+            words = printable(f"{event.kind.value} {detail}", limit=limit)
+            lines.append(f"  {time}  · {words.rstrip()}")
+    return lines if last is None else lines[-last:]

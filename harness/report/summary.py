@@ -1,0 +1,210 @@
+"""The summary for people at the end of a run. On a terminal with colour, elsewhere plain.
+
+Reads the report alone, so that a run can be shown again later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from harness.report.document import ProfileSummary, Report, case_warnings
+from harness.report.failure import headline
+from harness.report.frames import printable
+from harness.report.measures import ActionTimes, Performance, Times
+from harness.results import Severity, Verdict
+
+STYLES: Final = {
+    Verdict.PASSED: "green",
+    Verdict.FAILED: "bold red",
+    Verdict.INCONCLUSIVE: "dark_orange",
+    Verdict.ERROR: "bold magenta",
+    Verdict.NOT_APPLICABLE: "dim",
+    Verdict.NOT_RUN: "dim",
+}
+_SHOWN_WARNINGS: Final = 40
+
+
+def print_summary(report: Report, console: Console, *, reports: str = "") -> None:
+    """Print verdicts, warnings, performance and where the reports are."""
+    for part in _parts(report):
+        console.print(part)
+    if reports:
+        console.print(Text(f"Reports: {reports}"))
+    console.print(_last_line(report))
+
+
+def _parts(report: Report) -> Iterator[RenderableType]:
+    run = report.run
+    yield Text()
+    yield Text(f"{printable(run.sut_name)} · case list {run.edition}", style="bold")
+    if report.profiles:
+        yield _profiles(report)
+    yield from _not_passed(report)
+    yield from _warnings(report)
+    yield from _performance(report.performance)
+    if run.stopped:
+        yield Text(f"Stopped early: {printable(run.stopped)}", style="bold red")
+    for problem in report.problems:
+        yield Text(printable(problem), style="bold red")
+
+
+def _profiles(report: Report) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Profile")
+    names = ("passed", "failed", "inconclusive", "error", "not_applicable", "not_run", "known")
+    shown = [
+        name
+        for name in names
+        if name in ("passed", "failed", "inconclusive", "error")
+        or any(getattr(line, name) for line in report.profiles)
+    ]
+    for name in (*shown, "warnings"):
+        table.add_column(name.replace("_", " "), justify="right")
+    for line in report.profiles:
+        table.add_row(line.profile.value, *(_count(line, name) for name in (*shown, "warnings")))
+    return table
+
+
+def _count(line: ProfileSummary, name: str) -> Text:
+    count: int = getattr(line, name)
+    styles = {verdict.value: style for verdict, style in STYLES.items()}
+    styles |= {"known": "yellow", "warnings": "yellow"}
+    return Text(str(count), style=styles[name] if count else "dim")
+
+
+def _not_passed(report: Report) -> Iterator[RenderableType]:
+    known = {entry.case_id: entry for entry in report.known}
+    lines = []
+    for case in report.run.cases:
+        if case.verdict in (Verdict.PASSED, Verdict.NOT_APPLICABLE, Verdict.NOT_RUN):
+            continue
+        if case.case_id in known:
+            entry = known[case.case_id]
+            words = f"known: {entry.reason} ({entry.where})"
+            lines.append(Text.assemble((f"{case.case_id}  ", "yellow"), printable(words)))
+        else:
+            lines.append(Text.assemble((f"{case.case_id}  ", STYLES[case.verdict]), headline(case)))
+    skipped = [case for case in report.run.cases if case.verdict is Verdict.NOT_RUN]
+    if skipped:
+        reason = skipped[0].reason or report.run.stopped
+        words = f"{len(skipped)} not run" + (f": {printable(reason)}" if reason else "")
+        lines.append(Text(words, style="dim"))
+    yield from (Padding(line, (0, 0, 0, 2), expand=False) for line in lines)
+
+
+def _warnings(report: Report) -> Iterator[RenderableType]:
+    found = [
+        (case.case_id, finding) for case in report.run.cases for finding in case_warnings(case)
+    ]
+    found += [("the run", finding) for finding in report.run.findings]
+    if not found:
+        return
+    yield Text()
+    yield Text(f"Warnings and findings beside the verdicts ({len(found)})", style="bold")
+    grouped: dict[tuple[str, str, Severity], list[str]] = {}
+    for case_id, finding in found:
+        key = (finding.rule, finding.message, finding.severity)
+        grouped.setdefault(key, []).append(case_id)
+    for (rule, message, severity), case_ids in list(grouped.items())[:_SHOWN_WARNINGS]:
+        places = ", ".join(case_ids[:3]) + (f" and {len(case_ids) - 3} more" * (len(case_ids) > 3))
+        style = "yellow" if severity is Severity.WARNING else "bold red"
+        words = printable(f"{message}  [{places}]")
+        yield Padding(Text.assemble((f"{rule}  ", style), words), (0, 0, 0, 2), expand=False)
+    if len(grouped) > _SHOWN_WARNINGS:
+        yield Text(f"  … and {len(grouped) - _SHOWN_WARNINGS} more kinds in report.json")
+
+
+# --- performance -------------------------------------------------------------------------------
+
+
+def _performance(performance: Performance) -> Iterator[RenderableType]:
+    if not performance.all_actions.count:
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Response times, ms")
+    is_disturbed = performance.all_actions.disturbed > 0
+    for name in ("count", "unanswered", "late", *(["disturbed"] * is_disturbed)):
+        table.add_column(name, justify="right")
+    for name in ("median", "p95", "max"):
+        table.add_column(name, justify="right")
+    for line in (*performance.actions, performance.all_actions):
+        table.add_row(*_action_cells(line, is_disturbed=is_disturbed))
+    yield table
+    for value in performance.certificate:
+        declared = "not declared" if value.declared_s is None else f"{value.declared_s:g} s"
+        measured = "not measured" if value.measured_s is None else f"{value.measured_s} s"
+        yield Text.assemble(
+            "  ",
+            (f"{value.name}: ", "bold"),
+            f"PICS {declared}, measured {measured}  ({value.basis})",
+        )
+    yield Text.assemble(
+        "  ",
+        ("How long the CSMS waits for us: ", "bold"),
+        _times_words(performance.our_answers, "answers"),
+    )
+    yield Text.assemble(
+        "  ",
+        ("Network share (WebSocket ping): ", "bold"),
+        _times_words(performance.network, "round trips"),
+    )
+    split = performance.split
+    yield Text.assemble(
+        "  ",
+        ("Time of all cases added up: ", "bold"),
+        f"{split.cases_s:.1f} s = {split.answers_s:.1f} s CSMS answering"
+        f" + {split.own_timers_s:.1f} s own timers + {split.settle_s:.1f} s settling"
+        f" + {split.other_s:.1f} s waiting for requests, connecting and the harness",
+    )
+
+
+def _action_cells(line: ActionTimes, *, is_disturbed: bool) -> list[Text]:
+    def bad(count: int) -> Text:
+        return Text(str(count), style="bold red" if count else "dim")
+
+    cells = [Text(printable(line.action)), Text(str(line.count))]
+    cells += [bad(line.unanswered), bad(line.late)]
+    if is_disturbed:
+        cells.append(Text(str(line.disturbed)))
+    times = line.times
+    cells += [Text(_ms(value)) for value in (times.median_s, times.p95_s, times.max_s)]
+    return cells
+
+
+def _times_words(times: Times, what: str) -> str:
+    if times.max_s is None:
+        return "not measured"
+    return (
+        f"median {_ms(times.median_s)} ms, p95 {_ms(times.p95_s)} ms, max {_ms(times.max_s)} ms"
+        f" ({times.count} {what})"
+    )
+
+
+def _ms(value_s: float | None) -> str:
+    if value_s is None:
+        return "-"
+    value_ms = value_s * 1000
+    return f"{value_ms:.2f}" if value_ms < 1 else f"{value_ms:,.1f}"
+
+
+def _last_line(report: Report) -> Text:
+    counts: dict[Verdict, int] = dict.fromkeys(Verdict, 0)
+    known = {entry.case_id for entry in report.known}
+    for case in report.run.cases:
+        if case.case_id not in known:
+            counts[case.verdict] += 1
+    words = [
+        f"{count} {verdict.value.replace('_', ' ')}" for verdict, count in counts.items() if count
+    ]
+    if known:
+        words.append(f"{len(known)} known")
+    style = "bold green" if report.exit_code == 0 else "bold red"
+    text = ", ".join(words) or "nothing ran"
+    return Text(f"{text} in {report.run.duration_s:.1f} s", style=style)
