@@ -1,0 +1,221 @@
+"""What the CSMS answers to each CALL of a charge point.
+
+Every answer is a CALLRESULT payload that fits the strictest reading of the schemas: no null, no
+field beyond them. A transaction message is answered only after it is stored for good. Nothing here
+sends anything by itself, and business outcomes are never CALLERRORs (CS-RPC-12, 13).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from csms.domain.authorization import authorize
+from csms.domain.model import IdTagInfo, RegistrationStatus
+from csms.domain.numbers import INT32_MAX, whole_number
+from csms.domain.registration import boot_interval_s, read_boot
+from csms.domain.statuses import read_status
+from csms.domain.times import format_time
+from csms.domain.transactions import read_start, read_stop
+from csms.ocppj.errors import CallFailure, ErrorCode
+from csms.storage import charge_points, id_tags, meter_values, statuses, transactions
+from csms.storage.errors import StorageError
+from csms.storage.store import Store
+
+logger = logging.getLogger(__name__)
+
+# Sent by charge points whether or not the CSMS offers the profile; always acknowledged in full
+# (CS-FW-01, CS-FW-02, CS-SEC-07). The message log keeps them.
+NOTIFICATIONS: Final = frozenset(
+    {
+        "DiagnosticsStatusNotification",
+        "FirmwareStatusNotification",
+        "LogStatusNotification",
+        "SecurityEventNotification",
+        "SignedFirmwareStatusNotification",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A CALL that passed the registration gate, validation and the duplicate check.
+
+    Attributes:
+        payload: an object; `null` was turned into an empty one.
+        text: the frame as it came.
+        quirks: known faults the validator let pass; they are kept with the record.
+    """
+
+    identity: str
+    action: str
+    message_id: str
+    payload: dict[str, Any]
+    text: str
+    received_at: datetime
+    quirks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerSettings:
+    """What an operator can set about the answers.
+
+    Attributes:
+        heartbeat_interval_s: for accepted charge points without an interval of their own.
+        boot_retry_interval_s: for the others; 0 leaves the choice to them (CS-BOOT-02).
+        allow_concurrent_transactions: whether a tag may have more than one running transaction.
+    """
+
+    heartbeat_interval_s: int = 300
+    boot_retry_interval_s: int = 60
+    allow_concurrent_transactions: bool = True
+
+
+class Handlers:
+    """Carries out what charge points ask for."""
+
+    def __init__(
+        self, store: Store, *, settings: HandlerSettings, now: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._now = now
+        self._handlers: dict[str, Callable[[Received], Awaitable[dict[str, Any]]]] = {
+            "Authorize": self._authorize,
+            "BootNotification": self._boot_notification,
+            "DataTransfer": self._data_transfer,
+            "Heartbeat": self._heartbeat,
+            "MeterValues": self._meter_values,
+            "StartTransaction": self._start_transaction,
+            "StatusNotification": self._status_notification,
+            "StopTransaction": self._stop_transaction,
+        }
+        self._handlers |= dict.fromkeys(NOTIFICATIONS, self._notification)
+        self.known: frozenset[str] = frozenset(self._handlers)
+
+    async def handle(self, received: Received) -> dict[str, Any]:
+        """Carry out a CALL of a `known` action and return the CALLRESULT's payload.
+
+        Raises:
+            CallFailure: the answer is a CALLERROR: InternalError where it could not be stored.
+        """
+        try:
+            return await self._handlers[received.action](received)
+        except StorageError as exc:
+            logger.error(
+                "%s: %s %s was not stored: %s",
+                received.identity,
+                received.action,
+                received.message_id,
+                exc,
+            )
+            raise CallFailure(ErrorCode.INTERNAL_ERROR, "The message was not stored.") from exc
+
+    async def _authorize(self, received: Received) -> dict[str, Any]:
+        id_tag = str(received.payload.get("idTag", ""))
+        tag = await self._store.read(partial(id_tags.get, id_tag=id_tag))
+        return {"idTagInfo": _id_tag_info(authorize(tag, at=self._now()))}
+
+    async def _boot_notification(self, received: Received) -> dict[str, Any]:
+        boot = read_boot(received.payload)
+        charge_point = await self._store.write(
+            partial(
+                charge_points.record_boot,
+                identity=received.identity,
+                boot=boot,
+                at=received.received_at,
+            )
+        )
+        # Removed while connected: the next connection is refused, until then it is Rejected.
+        status = charge_point.registration if charge_point else RegistrationStatus.REJECTED
+        interval_s = boot_interval_s(
+            charge_point,
+            heartbeat_interval_s=self._settings.heartbeat_interval_s,
+            retry_interval_s=self._settings.boot_retry_interval_s,
+        )
+        return {
+            "status": status.value,
+            "currentTime": format_time(self._now()),
+            "interval": interval_s,
+        }
+
+    async def _data_transfer(self, received: Received) -> dict[str, Any]:
+        # No vendor's messages are agreed on; an unknown vendor gets no data back (CS-DT-01).
+        return {"status": "UnknownVendorId"}
+
+    async def _heartbeat(self, received: Received) -> dict[str, Any]:
+        return {"currentTime": format_time(self._now())}
+
+    async def _meter_values(self, received: Received) -> dict[str, Any]:
+        payload = received.payload
+        meter_value = payload.get("meterValue")
+        await self._store.write(
+            partial(
+                meter_values.add,
+                identity=received.identity,
+                connector_id=whole_number(payload.get("connectorId"), maximum=INT32_MAX),
+                transaction_id=whole_number(payload.get("transactionId")),
+                meter_value=meter_value if isinstance(meter_value, list) else [],
+                received_at=received.received_at,
+                flags=received.quirks,
+            )
+        )
+        return {}
+
+    async def _notification(self, received: Received) -> dict[str, Any]:
+        return {}
+
+    async def _start_transaction(self, received: Received) -> dict[str, Any]:
+        begun = read_start(
+            received.identity,
+            received.payload,
+            received_at=received.received_at,
+            quirks=received.quirks,
+        )
+        started = await self._store.write(
+            partial(
+                transactions.start,
+                begun=begun,
+                allow_concurrent=self._settings.allow_concurrent_transactions,
+            )
+        )
+        return {
+            "transactionId": started.transaction_id,
+            "idTagInfo": _id_tag_info(started.id_tag_info),
+        }
+
+    async def _status_notification(self, received: Received) -> dict[str, Any]:
+        report = read_status(
+            received.payload, received_at=received.received_at, quirks=received.quirks
+        )
+        if report.connector_id is None:
+            raise CallFailure(
+                ErrorCode.PROPERTY_CONSTRAINT_VIOLATION, "connectorId is not a connector."
+            )
+        await self._store.write(partial(statuses.record, identity=received.identity, report=report))
+        return {}
+
+    async def _stop_transaction(self, received: Received) -> dict[str, Any]:
+        ended = read_stop(
+            received.identity,
+            received.payload,
+            received_at=received.received_at,
+            quirks=received.quirks,
+        )
+        stopped = await self._store.write(partial(transactions.stop, ended=ended))
+        if stopped.id_tag_info is None:  # omitted, not null and not empty (CS-STOP-03)
+            return {}
+        return {"idTagInfo": _id_tag_info(stopped.id_tag_info)}
+
+
+def _id_tag_info(info: IdTagInfo) -> dict[str, Any]:
+    payload = {"status": info.status.value}
+    if info.expires_at is not None:
+        payload["expiryDate"] = format_time(info.expires_at)
+    if info.parent_id_tag is not None:
+        payload["parentIdTag"] = info.parent_id_tag
+    return payload

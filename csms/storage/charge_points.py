@@ -1,0 +1,168 @@
+"""Charge points: who is known, what they said at boot, what happened to their connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, TypedDict, Unpack
+
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import insert as plain_insert
+
+from csms.domain.model import (
+    BootInformation,
+    ChargePoint,
+    ConnectionEvent,
+    RegistrationStatus,
+)
+from csms.storage.database import insert
+from csms.storage.tables import charge_points, connections, connectors
+
+
+class Changes(TypedDict, total=False):
+    """What an operator may set; what is left out stays as it is."""
+
+    registration: RegistrationStatus
+    credential: str | None
+    heartbeat_interval_s: int | None
+
+
+_GET = select(charge_points).where(charge_points.c.identity == bindparam("identity"))
+_REGISTER = insert(charge_points).on_conflict_do_nothing()
+_BOOT = (
+    update(charge_points)
+    .where(charge_points.c.identity == bindparam("of_identity"))
+    .values(
+        boot=bindparam("boot"),
+        booted_at=bindparam("booted_at"),
+        last_seen_at=bindparam("booted_at"),
+    )
+)
+_STALE = (
+    update(connectors)
+    .where(connectors.c.identity == bindparam("of_identity"))
+    .values(is_stale=True)
+)
+_SEEN = (
+    update(charge_points)
+    .where(charge_points.c.identity == bindparam("of_identity"))
+    .values(last_seen_at=bindparam("seen_at"))
+)
+_CONNECTION = plain_insert(connections)
+
+
+def get(connection: Connection, identity: str) -> ChargePoint | None:
+    """Return a charge point; identities are case-sensitive."""
+    row = connection.execute(_GET, {"identity": identity}).one_or_none()
+    return None if row is None else _charge_point(row)
+
+
+def page(
+    connection: Connection, *, after: str | None = None, limit: int = 100
+) -> list[ChargePoint]:
+    """Return charge points by identity, those after a given one."""
+    query = select(charge_points).order_by(charge_points.c.identity).limit(limit)
+    if after is not None:
+        query = query.where(charge_points.c.identity > after)
+    return [_charge_point(row) for row in connection.execute(query)]
+
+
+def register(
+    connection: Connection,
+    identity: str,
+    *,
+    at: datetime,
+    registration: RegistrationStatus = RegistrationStatus.ACCEPTED,
+    credential: str | None = None,
+    heartbeat_interval_s: int | None = None,
+) -> ChargePoint:
+    """Make a charge point known and return it; one that is known stays as it is."""
+    row = {
+        "identity": identity,
+        "registration": registration.value,
+        "credential": credential,
+        "heartbeat_interval_s": heartbeat_interval_s,
+        "registered_at": at,
+        "updated_at": at,
+    }
+    connection.execute(_REGISTER, row)
+    return _charge_point(connection.execute(_GET, {"identity": identity}).one())
+
+
+def change(
+    connection: Connection, identity: str, *, at: datetime, **changes: Unpack[Changes]
+) -> ChargePoint | None:
+    """Set what is given and return the charge point; None where it is not known."""
+    values: dict[str, Any] = {**changes, "updated_at": at}
+    if "registration" in changes:
+        values["registration"] = changes["registration"].value
+    connection.execute(
+        update(charge_points).where(charge_points.c.identity == identity).values(**values)
+    )
+    return get(connection, identity)
+
+
+def remove(connection: Connection, identity: str) -> bool:
+    """Forget a charge point and its connectors; its transactions and history stay."""
+    connection.execute(delete(connectors).where(connectors.c.identity == identity))
+    result = connection.execute(delete(charge_points).where(charge_points.c.identity == identity))
+    return result.rowcount > 0
+
+
+def record_boot(
+    connection: Connection, identity: str, *, boot: BootInformation, at: datetime
+) -> ChargePoint | None:
+    """Keep a BootNotification; the connectors' statuses are stale from now on (CS-BOOT-09)."""
+    values = {"of_identity": identity, "boot": asdict(boot), "booted_at": at}
+    connection.execute(_BOOT, values)
+    connection.execute(_STALE, {"of_identity": identity})
+    return get(connection, identity)
+
+
+def record_seen(connection: Connection, seen: Mapping[str, datetime]) -> None:
+    """Note signs of life."""
+    if seen:
+        rows = [{"of_identity": identity, "seen_at": at} for identity, at in seen.items()]
+        connection.execute(_SEEN, rows)
+
+
+def record_connection(
+    connection: Connection, identity: str, *, event: str, at: datetime, detail: str = ""
+) -> None:
+    """Keep what happened to a connection, such as ``connected``, ``replaced``, ``closed``."""
+    row = {"identity": identity, "event": event, "at": at, "detail": detail}
+    connection.execute(_CONNECTION, row)
+    record_seen(connection, {identity: at})
+
+
+def connection_events(
+    connection: Connection, identity: str, *, before_id: int | None = None, limit: int = 100
+) -> list[ConnectionEvent]:
+    """Return a charge point's connection history, newest first."""
+    query = (
+        select(connections)
+        .where(connections.c.identity == identity)
+        .order_by(connections.c.id.desc())
+        .limit(limit)
+    )
+    if before_id is not None:
+        query = query.where(connections.c.id < before_id)
+    return [
+        ConnectionEvent(row.id, row.identity, row.event, row.at, row.detail)
+        for row in connection.execute(query)
+    ]
+
+
+def _charge_point(row: Row[Any]) -> ChargePoint:
+    return ChargePoint(
+        identity=row.identity,
+        registration=RegistrationStatus(row.registration),
+        credential=row.credential,
+        heartbeat_interval_s=row.heartbeat_interval_s,
+        registered_at=row.registered_at,
+        updated_at=row.updated_at,
+        boot=BootInformation(**row.boot) if row.boot else BootInformation(),
+        booted_at=row.booted_at,
+        last_seen_at=row.last_seen_at,
+    )

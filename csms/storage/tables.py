@@ -1,0 +1,249 @@
+"""The tables of the CSMS, once for every database SQLAlchemy speaks to.
+
+The schema itself is made by the migrations beside this module; a test holds both together.
+Records of what happened (transactions, readings, messages …) carry the identity as text and no
+foreign key: they outlive the charge point they came from.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware times in UTC, also where the database keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Write UTC; a naive time is a programming error."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"a naive time must not be stored: {value!r}")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Give back what was written."""
+        if value is None:
+            return None
+        at: datetime = value
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite counts only INTEGER PRIMARY KEY by itself.
+_RecordId = BigInteger().with_variant(Integer(), "sqlite")
+_Json = JSON(none_as_null=True)
+
+
+def _id() -> Column[int]:
+    return Column("id", _RecordId, primary_key=True, autoincrement=True)
+
+
+charge_points = Table(
+    "charge_points",
+    metadata,
+    Column("identity", Text, primary_key=True),
+    Column("registration", Text, nullable=False),
+    Column("credential", Text),
+    Column("heartbeat_interval_s", Integer),
+    Column("registered_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("boot", _Json),  # fields of BootInformation
+    Column("booted_at", UtcDateTime),
+    Column("last_seen_at", UtcDateTime),
+)
+
+connectors = Table(
+    "connectors",
+    metadata,
+    Column("identity", Text, primary_key=True),
+    Column("connector_id", Integer, primary_key=True, autoincrement=False),
+    Column("status", Text, nullable=False),
+    Column("error_code", Text, nullable=False),
+    Column("info", Text),
+    Column("vendor_id", Text),
+    Column("vendor_error_code", Text),
+    Column("reported_at", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("ordered_at", UtcDateTime, nullable=False),  # what later reports are compared with
+    Column("is_stale", Boolean, nullable=False),
+)
+
+statuses = Table(
+    "statuses",
+    metadata,
+    _id(),
+    Column("identity", Text, nullable=False),
+    Column("connector_id", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("error_code", Text, nullable=False),
+    Column("info", Text),
+    Column("vendor_id", Text),
+    Column("vendor_error_code", Text),
+    Column("timestamp", Text),
+    Column("reported_at", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("is_current", Boolean, nullable=False),
+    Column("flags", _Json, nullable=False),
+    Index(None, "identity", "id"),
+)
+
+id_tags = Table(
+    "id_tags",
+    metadata,
+    Column("key", Text, primary_key=True),  # folded: tags are case-insensitive
+    Column("id_tag", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("parent_id_tag", Text),
+)
+
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("identity", Text, nullable=False),
+    Column("connector_id", Integer),
+    Column("id_tag", Text, nullable=False),
+    Column("id_tag_key", Text, nullable=False),
+    Column("authorization_status", Text, nullable=False),
+    Column("authorization_expires_at", UtcDateTime),
+    Column("authorization_parent", Text),
+    Column("meter_start_wh", BigInteger),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("start_received_at", UtcDateTime, nullable=False),
+    Column("reservation_id", BigInteger),
+    Column("start_key", Text, nullable=False, unique=True),
+    Column("start_payload", _Json, nullable=False),
+    Column("meter_stop_wh", BigInteger),
+    Column("stopped_at", UtcDateTime),
+    Column("stop_received_at", UtcDateTime),
+    Column("stop_reason", Text),
+    Column("stop_id_tag", Text),
+    Column("stop_key", Text),
+    Column("stop_payload", _Json),
+    Column("flags", _Json, nullable=False),
+    # CS-START-04: positive, within 32 bit; and AUTOINCREMENT gives no id twice, ever.
+    CheckConstraint("id > 0 AND id <= 2147483647", name="id_range"),
+    Index(None, "identity", "connector_id", "id"),
+    Index(None, "id_tag_key", "id"),
+    sqlite_autoincrement=True,
+)
+# Running sessions are few among many that ended.
+Index(
+    "ix_transactions_running",
+    transactions.c.id_tag_key,
+    sqlite_where=transactions.c.stop_received_at.is_(None),
+    postgresql_where=transactions.c.stop_received_at.is_(None),
+)
+
+orphan_stops = Table(
+    "orphan_stops",
+    metadata,
+    _id(),
+    Column("identity", Text, nullable=False),
+    Column("claimed_transaction_id", Text, nullable=False),  # any size
+    Column("cause", Text, nullable=False),
+    Column("stop_key", Text, nullable=False, unique=True),
+    Column("stopped_at", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("payload", _Json, nullable=False),
+    Column("flags", _Json, nullable=False),
+    Index(None, "identity", "id"),
+)
+
+meter_values = Table(
+    "meter_values",
+    metadata,
+    _id(),
+    Column("identity", Text, nullable=False),
+    Column("connector_id", Integer),
+    Column("transaction_id", BigInteger),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("sampled_at", Text, nullable=False),  # of the first MeterValue, as it came
+    Column("digest", BigInteger, nullable=False),  # of connector, transaction and readings
+    Column("meter_value", Text, nullable=False),  # JSON
+    Column("flags", _Json),
+    # A message sent again is recognised by content (CS-METER-09). The leading columns keep the
+    # index pages of one station together.
+    UniqueConstraint("identity", "sampled_at", "digest"),
+    Index(None, "transaction_id"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    _id(),
+    Column("identity", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("action", Text),
+    Column("message_id", Text),
+    # Bytes logged ever, this entry included. Before the text: pruning reads it without the text.
+    Column("end_bytes", BigInteger, nullable=False),
+    Column("text", Text, nullable=False),
+    Index(None, "identity", "id"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _id(),
+    Column("identity", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("content", Text, nullable=False),  # digest of all but the message id
+    Column("text", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("first_at", UtcDateTime, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+    Column("times", Integer, nullable=False),
+    UniqueConstraint("identity", "content"),
+    sqlite_autoincrement=True,
+)
+
+connections = Table(
+    "connections",
+    metadata,
+    _id(),
+    Column("identity", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index(None, "identity", "id"),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+)
