@@ -76,7 +76,7 @@ class ChargePoint:
     def receive(self, frame: Frame, now: Moment) -> list[Output]:
         """Take one frame of the CSMS and answer it, if it is a CALL."""
         if isinstance(frame, Call):
-            self.answer(frame, now)
+            self._answer(frame, now)
         else:
             self._receive_other(frame, now)
         return self._finish(now)
@@ -132,10 +132,14 @@ class ChargePoint:
 
     def answer(self, call: Call, now: Moment) -> list[Output]:
         """Answer a CALL as scripted, or as the model sees fit."""
+        self._answer(call, now)
+        return self._finish(now)
+
+    def _answer(self, call: Call, now: Moment) -> None:
         scripted = self._scripted.get(call.action)
         script = scripted.popleft() if scripted else ScriptedAnswer()
         if script.is_silent:
-            return self._finish(now)
+            return
         response: CallResult | CallError
         if script.error_code:
             response = CallError(
@@ -157,7 +161,6 @@ class ChargePoint:
             )
         else:
             self._outputs.append(Transmit(encode(response)))
-        return self._finish(now)
 
     def _answer_late(self, response: CallResult | CallError) -> None:
         self._late_answers -= 1
