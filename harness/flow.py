@@ -1,0 +1,134 @@
+"""What must hold across the steps of a scenario, for every edition it runs in.
+
+Variables are set before they are used, nothing is awaited that nobody asked for, and nothing is
+asked for that nobody awaits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from harness.expansion import Use
+from harness.expressions import STANDARD_VARIABLES
+from harness.model import (
+    EDITIONS,
+    AnyOrder,
+    Do,
+    Fields,
+    Items,
+    Operator,
+    OperatorStep,
+    Pattern,
+    Position,
+    Receive,
+    Scenario,
+    Send,
+    Step,
+    Value,
+)
+from harness.yaml_source import Problem, did_you_mean
+
+# What a CSMS sends because the charge point sent something, without an operator.
+CAUSED_BY: Mapping[str, str] = {"CertificateSigned": "SignCertificate"}
+
+
+def check(scenario: Scenario, uses: Mapping[str, Sequence[Use]]) -> list[Problem]:
+    """Return what is wrong across steps; the same problem in several editions once."""
+    problems: dict[tuple[Position, str], Problem] = {}
+    for edition in EDITIONS:
+        if not scenario.editions.includes(edition):
+            continue
+        steps = [step for step in scenario.steps if step.editions.includes(edition)]
+        found = [*_variables(scenario, steps, uses), *_requests(steps)]
+        for problem in found:
+            problems.setdefault((problem.position, problem.message), problem)
+    return list(problems.values())
+
+
+def captured(pattern: Pattern | None) -> Iterator[str]:
+    """Yield the variables a pattern sets."""
+    match pattern:
+        case Fields():
+            for inner in pattern.fields.values():
+                yield from captured(inner)
+        case Items():
+            for inner in pattern.items:
+                yield from captured(inner)
+        case Value():
+            for check_ in pattern.checks:
+                if check_.operator is Operator.CAPTURE:
+                    yield str(check_.argument)
+                yield from captured(check_.pattern)
+        case None:
+            return
+
+
+def _captures(step: Step) -> Iterator[str]:
+    match step:
+        case Send():
+            yield from captured(step.expect)
+        case Receive():
+            yield from captured(step.payload)
+        case Do():
+            for call in step.calls:
+                yield from captured(call.payload)
+                yield from captured(call.expect)
+        case AnyOrder():
+            for inner in step.steps:
+                yield from _captures(inner)
+        case _:
+            return
+
+
+def _flat(steps: Iterable[Step]) -> Iterator[Step]:
+    for step in steps:
+        yield step
+        if isinstance(step, AnyOrder):
+            yield from _flat(step.steps)
+
+
+def _variables(
+    scenario: Scenario, steps: Sequence[Step], uses: Mapping[str, Sequence[Use]]
+) -> Iterator[Problem]:
+    known = set(STANDARD_VARIABLES) | set(scenario.variables)
+    later = {name for step in steps for name in _captures(step)}
+    for step in steps:
+        inner = list(_flat([step]))
+        for one in inner:
+            for use in uses.get(one.path, ()):
+                if use.name in known:
+                    continue
+                if use.name in later:
+                    message = f"${use.name} is used before it is captured"
+                    yield Problem(use.position, message)
+                else:
+                    hint = did_you_mean(use.name, known | later)
+                    yield Problem(use.position, f"there is no variable ${use.name}", hint)
+        known.update(_captures(step))
+
+
+def _requests(steps: Sequence[Step]) -> Iterator[Problem]:
+    asked: Counter[str] = Counter()
+    places: dict[str, Position] = {}
+    for step in _flat(steps):
+        match step:
+            case OperatorStep():
+                asked[step.action] += 1
+                places[step.action] = step.position
+            case Send():
+                for action, cause in CAUSED_BY.items():
+                    asked[action] += 0 if step.action != cause else 1
+            case Receive() if step.action:
+                if asked[step.action] > 0:
+                    asked[step.action] -= 1
+                elif not step.optional:
+                    message = f"nobody asks the CSMS for this {step.action}"
+                    hint = f"operator: {step.action} before it, or optional: true"
+                    yield Problem(step.position, message, hint)
+            case _:
+                pass
+    for action, count in asked.items():
+        if count > 0 and action in places:
+            message = f"{action} is asked for, but no step receives it"
+            yield Problem(places[action], message, f"receive: {action} after it")
