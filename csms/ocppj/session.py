@@ -21,6 +21,7 @@ from csms.domain.model import LoggedMessage, RegistrationStatus
 from csms.ocppj import frames
 from csms.ocppj.errors import CallFailure, ErrorCode
 from csms.ocppj.frames import BadCall, Call, CallError, CallResult, MessageId, Unreadable
+from csms.ocppj.handlers import Received
 from csms.ocppj.outcomes import (
     Answered,
     CommandOutcome,
@@ -29,12 +30,12 @@ from csms.ocppj.outcomes import (
     Refused,
     TimedOut,
 )
-from csms.ocppj.received import Received
 from csms.ocppj.schemas import ACTIONS
 from csms.ocppj.validation import TRANSACTION_ACTIONS, check, is_sendable_answer
 from csms.storage.errors import StorageError
 
 MAX_WAITING_CALLS: Final = 32  # of the charge point; then reading pauses
+LARGE_CALL: Final = 65_536  # characters; one of these may wait at a time
 MAX_STORED_ANSWERS: Final = 8  # a charge point has at most a few CALLs open
 STORED_ANSWER_S: Final = 60.0
 STORED_TIME_S: Final = 10.0  # for answers that set the charge point's clock
@@ -62,11 +63,11 @@ _logger: Final = logging.getLogger(__name__)
 class Wire(Protocol):
     """The connection as a session needs it; nothing here waits or raises."""
 
-    def send(self, data: bytes) -> None:
+    def push(self, data: bytes) -> None:
         """Send one text message, unless the connection is closing."""
 
-    def close(self, code: int, reason: str) -> None:
-        """Begin to close."""
+    def begin_close(self, code: int, reason: str) -> None:
+        """Begin to close the connection."""
 
 
 class CallHandlers(Protocol):
@@ -85,9 +86,7 @@ class Services(Protocol):
 
     handlers: CallHandlers
     now: Callable[[], datetime]
-
-    def log_message(self, entry: LoggedMessage) -> None:
-        """Put a frame into the message log; never waits, never fails."""
+    log_message: Callable[[LoggedMessage], None]  # never waits, never fails
 
     async def quarantine(
         self, *, identity: str, action: str, text: str, reason: str, at: datetime
@@ -205,8 +204,11 @@ class Session:
 
     @property
     def is_full(self) -> bool:
-        """Whether the reader must wait for `room`."""
-        return self._calls is not None and len(self._calls) >= MAX_WAITING_CALLS
+        """Whether the reader must wait for `room`: many CALLs wait, or a large one does."""
+        calls = self._calls
+        if not calls:
+            return False
+        return len(calls) >= MAX_WAITING_CALLS or len(calls[-1][1]) > LARGE_CALL
 
     async def room(self) -> None:
         """Wait until another CALL may line up."""
@@ -253,9 +255,10 @@ class Session:
             result = await self._carry_out(frame, text, at, is_utf8)
             answer = frames.call_result(message_id, result)
         except CallFailure as failure:
-            if failure.code is not ErrorCode.SECURITY_ERROR:
-                await self._keep_refused(frame.action, text, failure, at)
-            self._complain("%s %r: %s", frame.action or "a CALL", message_id, failure)
+            if failure.code is not ErrorCode.INTERNAL_ERROR:  # else it was logged, and is retried
+                self._complain("%s %r: %s", frame.action or "a CALL", message_id, failure)
+                if failure.code is not ErrorCode.SECURITY_ERROR:
+                    await self._keep_refused(frame.action, text, failure, at)
             return frames.call_error(message_id, failure.code, failure.description)
         except StorageError as error:
             _logger.error("%s: %s %r not stored: %s", *self._tag(frame), error)
@@ -425,12 +428,12 @@ class Session:
     def close(self, code: int, reason: str) -> None:
         """End the session and begin to close its connection."""
         self.end()
-        self._wire.close(code, reason)
+        self._wire.begin_close(code, reason)
 
     # --- shared ----------------------------------------------------------------------------
 
     def _send(self, data: bytes, action: str | None, message_id: MessageId) -> None:
-        self._wire.send(data)
+        self._wire.push(data)
         self._log("sent", data.decode(), self._services.now(), action, message_id)
 
     def _log(

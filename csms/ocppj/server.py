@@ -1,0 +1,441 @@
+"""The OCPP-J listener: handshakes, connections, life and death of sockets.
+
+Everything OCPP says about messages is in `session`; here are only WebSockets. The transport is
+`websockets.asyncio`; three of its defaults do not fit and are replaced: compression (off), the
+keepalive task of each connection (one task for all; any traffic proves life), and waiting for a
+peer that does not read (it is closed as soon as more than the send buffer waits for it).
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Final, Literal, Protocol, cast
+
+from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from csms.domain.model import ChargePoint, LoggedMessage, RegistrationStatus
+from csms.ocppj.commands import Commands
+from csms.ocppj.handshake import SUBPROTOCOL, identity_of, password_of
+from csms.ocppj.registry import Registry
+from csms.ocppj.session import CallHandlers, Session
+from csms.storage import charge_points, quarantine
+from csms.storage.errors import StorageError
+from csms.storage.store import Store
+
+MAX_QUEUED_FRAMES: Final = 8  # received, not yet read; then TCP holds the peer back
+FRAMES_PER_TURN: Final = 8  # of one charge point; then others have their turn
+LARGE_FRAME: Final = 65_536  # characters; larger ones are paced
+LARGE_FRAME_RATE: Final = 1_048_576  # bytes of large frames per second and charge point
+
+_logger: Final = logging.getLogger(__name__)
+# The library logs frames and headers, secrets included, and stack traces for broken handshakes.
+_transport_logger: Final = logging.getLogger(f"{__name__}.transport")
+_transport_logger.setLevel(logging.CRITICAL + 1)
+
+# Finds a peer that vanished without a word when no pings are set.
+_TCP_KEEPALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OcppSettings:
+    """How the listener behaves.
+
+    Attributes:
+        port: 0 takes any free one.
+        unknown_charge_points: None refuses an identity nobody registered (HTTP 404), else it is
+            registered with this status.
+        require_basic_auth: charge points without a credential are refused.
+        subprotocol_mismatch: ``reject`` answers HTTP 400, as the newest official test case wants;
+            ``close`` completes the handshake and closes, as OCPP-J 1.6 §3.2 says.
+        ping_interval_s: silence after which a ping is sent; 0 for no pings.
+        command_queue_size: commands of one charge point that may wait.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    unknown_charge_points: RegistrationStatus | None = None
+    require_basic_auth: bool = False
+    subprotocol_mismatch: Literal["reject", "close"] = "reject"
+    max_frame_bytes: int = 1_048_576
+    send_buffer_bytes: int = 1_048_576
+    ping_interval_s: float = 0.0
+    ping_timeout_s: float = 20.0
+    response_timeout_s: float = 30.0
+    handshake_timeout_s: float = 10.0
+    close_timeout_s: float = 2.0
+    command_queue_size: int = 16
+
+
+class Credentials(Protocol):
+    """Checks passwords; slow checks must not block the event loop."""
+
+    async def check(self, verifier: str, password: bytes) -> bool:
+        """Tell whether the password is the right one."""
+
+
+class OcppServer:
+    """Serves charge points. Create and use it inside one running event loop."""
+
+    def __init__(
+        self,
+        *,
+        settings: OcppSettings,
+        store: Store,
+        handlers: CallHandlers,
+        credentials: Credentials,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.registry = Registry()
+        self.commands = Commands(self.registry, response_timeout_s=settings.response_timeout_s)
+        self.handlers = handlers
+        self.now = now
+        self.log_message: Callable[[LoggedMessage], None] = store.log_message
+        self._settings = settings
+        self._store = store
+        self._credentials = credentials
+        self._server: Server | None = None
+        self._connections: set[_Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._keepalive: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            OSError: the address cannot be used.
+        """
+        settings = self._settings
+        reject = settings.subprotocol_mismatch == "reject"
+        self._server = await serve(
+            cast(Callable[[ServerConnection], Awaitable[None]], self._serve),
+            settings.host,
+            settings.port,
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            select_subprotocol=None if reject else _offered,
+            compression=None,
+            process_request=self._admit,
+            process_response=self._register_unknown,
+            server_header=None,
+            open_timeout=settings.handshake_timeout_s,
+            ping_interval=None,
+            close_timeout=settings.close_timeout_s,
+            max_size=settings.max_frame_bytes,
+            max_queue=MAX_QUEUED_FRAMES,
+            write_limit=settings.send_buffer_bytes,
+            logger=_transport_logger,
+            create_connection=partial(_Connection, self._connections),  # type: ignore[arg-type]
+        )
+        if settings.ping_interval_s > 0:
+            self._keepalive = asyncio.create_task(self._keep_alive())
+
+    @property
+    def port(self) -> int:
+        """The port we listen on."""
+        if self._server is None:
+            raise RuntimeError("the listener was not started")
+        port: int = next(iter(self._server.sockets)).getsockname()[1]
+        return port
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether charge points can connect."""
+        return self._server is not None and self._server.is_serving()
+
+    async def close(self) -> None:
+        """Close every connection with 1001 and stop, within `close_timeout_s` and a second."""
+        if self._server is None:
+            return
+        if self._keepalive is not None:
+            self._keepalive.cancel()
+        self._server.close(code=CloseCode.GOING_AWAY, reason="the Central System ends")
+        for connection in list(self._connections):
+            if connection.state is State.CONNECTING:
+                connection.transport.abort()
+        closed = asyncio.ensure_future(self._server.wait_closed())
+        await asyncio.wait([closed], timeout=self._settings.close_timeout_s + 0.5)
+        for connection in list(self._connections):
+            connection.transport.abort()
+        await asyncio.wait([closed, *self._tasks], timeout=0.5)
+        for task in (closed, *self._tasks):
+            task.cancel()
+
+    def set_registration(self, identity: str, status: RegistrationStatus) -> None:
+        """Tell a live session what the operator decided, after that was stored."""
+        session = self.registry.get(identity)
+        if session is not None:
+            session.decide(status)
+
+    def disconnect(self, identity: str, reason: str = "") -> bool:
+        """Close a charge point's connection; False when there is none."""
+        session = self.registry.get(identity)
+        if session is None:
+            return False
+        self.registry.remove(session)
+        session.close(CloseCode.POLICY_VIOLATION, reason)
+        return True
+
+    # --- what sessions need ------------------------------------------------------------------
+
+    async def quarantine(
+        self, *, identity: str, action: str, text: str, reason: str, at: datetime
+    ) -> None:
+        """Keep a transaction message that is refused."""
+        await self._store.write(
+            partial(
+                quarantine.add, identity=identity, action=action, text=text, reason=reason, at=at
+            )
+        )
+
+    def keep(self, task: "asyncio.Task[None]") -> None:
+        """Hold on to a task until it is done."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- handshake ---------------------------------------------------------------------------
+
+    async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Let a known charge point with the right credential in, before the upgrade."""
+        identity = identity_of(request.path)
+        if identity is None:
+            return connection.respond(HTTPStatus.NOT_FOUND, "no charge point identity\n")
+        try:
+            charge_point = await self._store.read(partial(charge_points.get, identity=identity))
+            if charge_point is None and self._settings.unknown_charge_points is None:
+                _logger.info("%s: refused, unknown identity", identity)
+                return connection.respond(HTTPStatus.NOT_FOUND, "unknown charge point\n")
+            authorization = request.headers.get_all("Authorization")
+            if not await self._is_authentic(identity, charge_point, authorization):
+                _logger.warning("%s: refused, wrong or missing credentials", identity)
+                response = connection.respond(HTTPStatus.UNAUTHORIZED, "wrong credentials\n")
+                response.headers["WWW-Authenticate"] = 'Basic realm="OCPP", charset="UTF-8"'
+                return response
+        except StorageError as error:
+            _logger.error("%s: refused, the database cannot be read: %s", identity, error)
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "try again later\n")
+        cast(_Connection, connection).admitted = (identity, charge_point)
+        return None
+
+    async def _is_authentic(
+        self, identity: str, charge_point: ChargePoint | None, authorization: list[str]
+    ) -> bool:
+        verifier = None if charge_point is None else charge_point.credential
+        if verifier is None:
+            return not self._settings.require_basic_auth
+        password = password_of(authorization, identity)
+        return password is not None and await self._credentials.check(verifier, password)
+
+    async def _register_unknown(
+        self, connection: ServerConnection, request: Request, response: Response
+    ) -> Response | None:
+        """Register a new charge point, once its handshake is known to be sound."""
+        admitted = cast(_Connection, connection).admitted
+        status = self._settings.unknown_charge_points
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS or admitted is None:
+            return None
+        identity, charge_point = admitted
+        if charge_point is not None or status is None:
+            return None
+        try:
+            charge_point = await self._store.write(
+                partial(
+                    charge_points.register, identity=identity, at=self.now(), registration=status
+                )
+            )
+        except StorageError as error:
+            _logger.error("%s: refused, cannot be registered: %s", identity, error)
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "try again later\n")
+        _logger.info("%s: registered as %s", identity, charge_point.registration)
+        cast(_Connection, connection).admitted = (identity, charge_point)
+        return None
+
+    # --- connections -------------------------------------------------------------------------
+
+    async def _serve(self, connection: "_Connection") -> None:
+        """Serve one connection from handshake to end."""
+        admitted, connection.admitted = connection.admitted, None
+        if connection.subprotocol is None or admitted is None or admitted[1] is None:
+            await connection.close(CloseCode.PROTOCOL_ERROR, "no common subprotocol")
+            return
+        identity, charge_point = admitted[0], admitted[1]
+        accepted = charge_point.registration is RegistrationStatus.ACCEPTED
+        session = Session(
+            identity,
+            wire=connection,
+            services=self,
+            registration=charge_point.registration,
+            is_accepted=accepted and charge_point.booted_at is not None,
+            max_commands=self._settings.command_queue_size,
+            remote_address=_address(connection),
+        )
+        connection.session = session
+        replaced = self.registry.add(session)
+        if replaced is not None:
+            _logger.warning("%s: a newer connection takes over", identity)
+            self._record(identity, "replaced", f"by {session.remote_address}")
+            replaced.close(CloseCode.NORMAL_CLOSURE, "replaced by a newer connection")
+        self._record(identity, "connected", f"from {session.remote_address}")
+        try:
+            await self._read(connection, session)
+        except ConnectionClosed:
+            pass
+        finally:
+            self.registry.remove(session)
+            session.end()
+            self._record(identity, "closed", connection.how_it_ended())
+
+    async def _read(self, connection: "_Connection", session: Session) -> None:
+        """Take messages in until the session ends, at a pace that is fair to the others."""
+        count = 0
+        while not session.is_ended:
+            # Undecoded: one letter in a wrong encoding must not cost the connection (CS-WS-19).
+            # DEVIATION: RFC 6455 §8.1 closes with 1007 then. Binary frames are read like text.
+            data = await connection.recv(decode=False)
+            if session.is_ended:
+                return
+            try:
+                session.receive(data.decode())
+            except UnicodeDecodeError:
+                session.receive(data.decode(errors="replace"), is_utf8=False)
+            if session.is_full:
+                await session.room()
+            if len(data) > LARGE_FRAME:
+                await asyncio.sleep(len(data) / LARGE_FRAME_RATE)
+            count += 1
+            if count % FRAMES_PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    def _record(self, identity: str, event: str, detail: str) -> None:
+        """Note an event of a connection, soon; nobody waits for it."""
+        self.keep(asyncio.create_task(self._write_event(identity, event, self.now(), detail)))
+
+    async def _write_event(self, identity: str, event: str, at: datetime, detail: str) -> None:
+        try:
+            await self._store.write(
+                partial(
+                    charge_points.record_connection,
+                    identity=identity,
+                    event=event,
+                    at=at,
+                    detail=detail,
+                )
+            )
+        except StorageError as error:
+            _logger.error("%s: event %r was not kept: %s", identity, event, error)
+
+    async def _keep_alive(self) -> None:
+        """Ping who is silent; close who stays silent."""
+        settings = self._settings
+        turn_s = max(0.05, min(settings.ping_interval_s, settings.ping_timeout_s, 20.0) / 4)
+        while True:
+            await asyncio.sleep(turn_s)
+            now_s = asyncio.get_running_loop().time()
+            for connection in list(self._connections):
+                if connection.state is State.OPEN:
+                    connection.check_life(
+                        now_s,
+                        interval_s=settings.ping_interval_s,
+                        timeout_s=settings.ping_timeout_s,
+                    )
+
+
+class _Connection(ServerConnection):
+    """A connection that never makes anyone wait for its peer."""
+
+    def __init__(
+        self,
+        connections: "set[_Connection]",
+        protocol: ServerProtocol,
+        server: Server,
+        **options: float | int | None,
+    ) -> None:
+        super().__init__(protocol, server, **options)  # type: ignore[arg-type]
+        self.admitted: tuple[str, ChargePoint | None] | None = None
+        self.session: Session | None = None
+        self._connections = connections
+        self._end = ""
+        self._heard_s = self.loop.time()
+        self._pinged_s: float | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    # Wire of the session.
+
+    def push(self, data: bytes) -> None:
+        """Send one text message without waiting; nothing happens on a closing connection."""
+        broadcast((self,), data, text=True)
+
+    def begin_close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake without waiting for it."""
+        if self._closing is None:
+            self._end = self._end or reason
+            self._closing = self.loop.create_task(self.close(code, reason))
+
+    def how_it_ended(self) -> str:
+        """Tell for people why the connection ended."""
+        code = self.close_code
+        said = f"code {code}" if code is not None else "no close code"
+        reason = self._end or self.close_reason or ""
+        return f"{said}: {reason}" if reason else said
+
+    def check_life(self, now_s: float, *, interval_s: float, timeout_s: float) -> None:
+        """Ping a silent peer; close it when it stays silent. Any traffic proves life."""
+        if self._pinged_s is not None and self._heard_s >= self._pinged_s:
+            self._pinged_s = None
+        if self._pinged_s is None:
+            if now_s - self._heard_s >= interval_s:
+                self._pinged_s = now_s
+                self.protocol.send_ping(b"")
+                self.send_data()
+        elif now_s - self._pinged_s >= timeout_s:
+            self.begin_close(CloseCode.INTERNAL_ERROR, "no sign of life")
+
+    # Events of the transport.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._connections.add(self)
+        tcp = transport.get_extra_info("socket")
+        if tcp is not None and tcp.family in (socket.AF_INET, socket.AF_INET6):
+            with contextlib.suppress(OSError):
+                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                for name, value in _TCP_KEEPALIVE.items():
+                    if hasattr(socket, name):
+                        tcp.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_s = self.loop.time()
+        super().data_received(data)
+
+    def pause_writing(self) -> None:
+        # Called when more than the send buffer waits: pongs count, too.
+        super().pause_writing()
+        self._end = "it does not read"
+        if self.session is not None:
+            _logger.warning("%s: closed, it does not read", self.session.identity)
+        self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        super().connection_lost(exc)
+        if self.session is not None:
+            self.session.end()
+
+
+def _offered(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
+
+
+def _address(connection: ServerConnection) -> str:
+    address = connection.remote_address
+    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)
