@@ -20,6 +20,7 @@ import uvloop
 
 from benchmarks import report
 from benchmarks.messages import WORKLOADS
+from benchmarks.report import TARGET_CONNECTIONS
 from benchmarks.servers import Server, csms, reference
 from benchmarks.stations import LoadError, Station, Window, boot_all, measure
 
@@ -82,16 +83,22 @@ async def run(
     """Measure every workload at every number of connections, the servers taking turns."""
     most = max(connections)
     windows: dict[tuple[str, str, int], list[Window]] = {}
-    async with reference(most, folder) as theirs, csms(most, folder) as ours:
+    async with (
+        csms(most, folder) as ours,
+        reference(most, folder) as theirs,
+        reference(TARGET_CONNECTIONS, folder, "--silent") as silent,
+    ):
         stations = {
             server.name: [Station(account) for account in server.accounts]
-            for server in (ours, theirs)
+            for server in (ours, theirs, silent)
         }
         boots = [await boot(server, stations[server.name]) for server in (ours, theirs)]
+        await boot_all(stations[silent.name])
         for workload, script in WORKLOADS.items():
             for count in connections:
+                turns = [ours, theirs, silent] if count == TARGET_CONNECTIONS else [ours, theirs]
                 for _ in range(rounds):
-                    for server in (ours, theirs):
+                    for server in turns:
                         window = await measure(
                             stations[server.name][:count],
                             script,
@@ -115,7 +122,7 @@ async def run(
 def main(output: Path, window_s: float, rounds: int) -> None:
     """Measure the CSMS beside the ocpp package's documented server (about three minutes)."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    connections = (1, 100, 500)
+    connections = (1, TARGET_CONNECTIONS, 500)
     # Beside the report, since a temporary folder may be in memory, where fsync costs nothing.
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=output.parent) as name:
         folder = Path(name)

@@ -1,12 +1,13 @@
 """The Central System that the `ocpp` package documents: its ChargePoint class on `websockets`.
 
-It answers everything a charging session needs, and stores and logs nothing; the package's own
-example logs at INFO and would be slower still. Prints its port on standard output.
+It answers everything a charging session needs and stores nothing. As in the package's example it
+logs at INFO, which shows every frame; `--silent` leaves that out. Its port goes to standard output.
 """
 
 import contextlib
 import itertools
 import logging
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -86,5 +87,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.ERROR)
+    logging.basicConfig(level=logging.ERROR if "--silent" in sys.argv else logging.INFO)
     uvloop.run(main())

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from benchmarks.report import OURS, SILENT, THEIRS
 from benchmarks.stations import Account, LoadError
 
 START_S = 20.0
@@ -77,16 +78,16 @@ def _tail(log: Path) -> str:
 
 
 @asynccontextmanager
-async def reference(count: int, folder: Path) -> AsyncIterator[Server]:
-    """Run the server that the `ocpp` package documents."""
-    log = folder / "reference.log"
-    command = [sys.executable, "-m", "benchmarks.reference_server"]
+async def reference(count: int, folder: Path, *flags: str) -> AsyncIterator[Server]:
+    """Run the server that the `ocpp` package documents; the only flag is `--silent`."""
+    log = folder / f"reference{''.join(flags)}.log"
+    command = [sys.executable, "-m", "benchmarks.reference_server", *flags]
     async with _running(command, environment={}, log=log) as process:
         port = int(await _line(process, log))
         accounts = tuple(
             Account(port, "", f"BENCH{n:04}", id_tag=f"TAG{n:04}") for n in range(count)
         )
-        yield Server("ocpp package", psutil.Process(process.pid), accounts)
+        yield Server(SILENT if flags else THEIRS, psutil.Process(process.pid), accounts)
 
 
 @asynccontextmanager
@@ -100,7 +101,7 @@ async def csms(count: int, folder: Path) -> AsyncIterator[Server]:
         "CSMS_DATABASE": f"sqlite:///{folder / 'csms.sqlite3'}",
         "CSMS_API_TOKEN": token,
     }
-    command = [sys.executable, "-m", "csms.cli", "serve"]
+    command = [sys.executable, "-m", "csms", "serve"]
     async with _running(command, environment=environment, log=log) as process:
         addresses: dict[str, tuple[int, str]] = {}
         while len(addresses) < 2:
@@ -112,7 +113,7 @@ async def csms(count: int, folder: Path) -> AsyncIterator[Server]:
             for n in range(count)
         )
         await _register(f"http://127.0.0.1:{addresses['http'][0]}", token, accounts)
-        yield Server("csms", psutil.Process(process.pid), accounts)
+        yield Server(OURS, psutil.Process(process.pid), accounts)
 
 
 async def _register(url: str, token: str, accounts: Sequence[Account]) -> None:

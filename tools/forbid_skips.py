@@ -28,7 +28,7 @@ def totals(junit: Path) -> str:
 
 
 def main(junit: Path) -> int:
-    """Print the totals and every skip; 1 if there was one or no test ran, else 0."""
+    """Print the totals and every skip; 1 if there was one or no results are there, else 0."""
     if not junit.is_file():
         sys.stderr.write(f"no test results: {junit} was not written\n")
         return 1

@@ -1,0 +1,1 @@
+"""Programs that make and CI run; no part of the product."""
