@@ -34,9 +34,12 @@ def read_cursor(cursor: str | None, kind: type[Key]) -> Key | None:
         key = orjson.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
     except (ValueError, binascii.Error):
         key = None
-    # bool is an int in Python; a 64-bit bound keeps SQLite's integers in range.
-    is_right = type(key) is kind and (not isinstance(key, int) or 0 <= key < 2**63)
-    if not is_right:
+    # bool is an int in Python; SQLite's integers have 64 bits.
+    if (
+        not isinstance(key, kind)
+        or isinstance(key, bool)
+        or (isinstance(key, int) and not 0 <= key < 2**63)
+    ):
         raise invalid("cursor", "is not a cursor of this list; use `next` of the page before")
     return key
 

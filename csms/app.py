@@ -1,0 +1,223 @@
+"""The Central System as one running program: storage, OCPP server and HTTP API in one event loop.
+
+Start: storage, then the listeners; a failure ends what was started. End, on SIGTERM or SIGINT:
+no new connections, close 1001 to charge points, answers to requests under way, everything
+flushed, all within `EXIT_WITHIN_S`; a second signal ends at once.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from csms.config import Settings
+from csms.credentials import CredentialChecker
+from csms.domain.model import RegistrationStatus
+from csms.ocppj.handlers import Handlers, HandlerSettings
+from csms.ocppj.server import OcppServer, OcppSettings
+from csms.storage import api_tokens
+from csms.storage.store import Store
+from csms.web.api import create_api
+from csms.web.http_server import HttpServer
+from csms.web.services import Services
+
+EXIT_WITHIN_S: Final = 4.5  # issue and service managers allow 5
+OCPP_PATH: Final = "/ocpp"
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class CannotStart(Exception):
+    """The operator has to put something right first; the message says what."""
+
+
+def run(settings: Settings, *, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: what the operator wants.
+        announce: takes the lines that tell where we listen, once we do.
+
+    Raises:
+        CannotStart: a listener's address cannot be used.
+        StorageError: the database cannot be used.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, announce))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    ending = asyncio.Event()
+    watchdog = threading.Timer(EXIT_WITHIN_S, _give_up)
+    watchdog.daemon = True
+
+    def end(number: signal.Signals) -> None:
+        if ending.is_set():
+            _logger.warning("second signal: ending at once")
+            os._exit(1)
+        _logger.info("%s: ending", number.name)
+        watchdog.start()
+        ending.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end, number)
+    async with central_system(settings) as system:
+        for line in system.start_lines():
+            announce(line)
+        await ending.wait()
+    _logger.info("ended")
+    watchdog.cancel()
+
+
+def _give_up() -> None:
+    """End although something hangs (a disk, say): what was acknowledged is stored already."""
+    _logger.error("not everything could be ended in %g s; giving up", EXIT_WITHIN_S)
+    logging.shutdown()
+    os._exit(1)
+
+
+class CentralSystem:
+    """A started Central System."""
+
+    def __init__(
+        self, settings: Settings, ocpp: OcppServer, http: HttpServer, *, has_tokens: bool
+    ) -> None:
+        self._settings = settings
+        self.ocpp = ocpp
+        self.http = http
+        self._has_tokens = has_tokens
+
+    @property
+    def ocpp_url(self) -> str:
+        """Where charge points connect; their identity is appended."""
+        return f"ws://{_authority(self._settings.ocpp_host, self.ocpp.port)}{OCPP_PATH}"
+
+    @property
+    def http_url(self) -> str:
+        """Where the HTTP API is."""
+        return f"http://{_authority(self._settings.http_host, self.http.port)}"
+
+    def start_lines(self) -> list[str]:
+        """Tell where we listen and who may come in."""
+        unknown = self._settings.unknown_charge_points
+        charge_points = (
+            "unknown identities are refused"
+            if unknown == "refuse"
+            else f"unknown identities are registered as {unknown}"
+        )
+        without = (
+            "a key or password is required"
+            if self._settings.require_basic_auth
+            else "charge points for which no key or password is set may connect without"
+        )
+        api = (
+            "a bearer token is required"
+            if self._has_tokens
+            else "every call is refused: there is no token yet, `csms token add NAME` makes one"
+        )
+        return [
+            f"OCPP-J listens on {self.ocpp_url} ({charge_points}; {without}; not encrypted)",
+            f"HTTP API listens on {self.http_url}/api/v1 ({api}; not encrypted)",
+        ]
+
+
+@contextlib.asynccontextmanager
+async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
+    """Run a Central System while the context lasts.
+
+    Raises:
+        CannotStart: a listener's address cannot be used.
+        StorageError: the database cannot be used.
+    """
+    store = Store.open(
+        settings.database,
+        message_log_age=timedelta(days=settings.message_log_days),
+        message_log_bytes=settings.message_log_megabytes * 1_000_000,
+    )
+    try:
+        credentials = CredentialChecker()
+        ocpp = OcppServer(
+            settings=_ocpp_settings(settings),
+            store=store,
+            handlers=Handlers(store, settings=_handler_settings(settings), now=_now),
+            credentials=credentials,
+            now=_now,
+        )
+        services = Services(store=store, ocpp=ocpp, credentials=credentials, now=_now)
+        api = create_api(services, api_token=settings.api_token)
+        http = HttpServer(api, host=settings.http_host, port=settings.http_port)
+        has_tokens = settings.api_token is not None or any(
+            token.revoked_at is None for token in await store.read(api_tokens.everything)
+        )
+        try:
+            await _start_listener(
+                http.start, "http", "HTTP API", settings.http_host, settings.http_port
+            )
+            await _start_listener(
+                ocpp.start, "ocpp", "OCPP-J", settings.ocpp_host, settings.ocpp_port
+            )
+            services.is_serving.set()
+            yield CentralSystem(settings, ocpp, http, has_tokens=has_tokens)
+        finally:
+            services.is_serving.clear()
+            await asyncio.gather(ocpp.close(), http.close())
+    finally:
+        await store.close()
+
+
+async def _start_listener(
+    start: Callable[[], object], prefix: str, name: str, host: str, port: int
+) -> None:
+    try:
+        await start()  # type: ignore[misc]
+    except OSError as error:
+        raise CannotStart(
+            f"{name} cannot listen on {host}:{port}: {error.strerror or error};"
+            f" set --{prefix}-host or --{prefix}-port to an address that is free"
+        ) from None
+
+
+def _ocpp_settings(settings: Settings) -> OcppSettings:
+    unknown = settings.unknown_charge_points
+    return OcppSettings(
+        host=settings.ocpp_host,
+        port=settings.ocpp_port,
+        unknown_charge_points=None if unknown == "refuse" else RegistrationStatus(unknown),
+        require_basic_auth=settings.require_basic_auth,
+        subprotocol_mismatch="close" if settings.subprotocol_mismatch == "close" else "reject",
+        max_frame_bytes=settings.max_frame_bytes,
+        send_buffer_bytes=settings.send_buffer_bytes,
+        ping_interval_s=settings.ping_interval_s,
+        ping_timeout_s=settings.ping_timeout_s,
+        response_timeout_s=settings.response_timeout_s,
+    )
+
+
+def _handler_settings(settings: Settings) -> HandlerSettings:
+    return HandlerSettings(
+        heartbeat_interval_s=settings.heartbeat_interval_s,
+        boot_retry_interval_s=settings.boot_retry_interval_s,
+        allow_concurrent_transactions=settings.concurrent_transactions == "allow",
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,76 @@
+"""The HTTP API put together: routes, problems, the gate in front of all."""
+
+from functools import partial
+from importlib.metadata import version
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.security import HTTPBearer
+from starlette.types import ASGIApp
+
+from csms.storage import api_tokens
+from csms.web import (
+    charge_points,
+    commands,
+    health,
+    history,
+    id_tags,
+    problems,
+    transactions,
+)
+from csms.web.gate import Gate
+from csms.web.services import Services
+
+MAX_BODY_BYTES: Final = 1_048_576  # as large as a frame to a charge point may be
+
+_PROBLEM_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "examples": ["urn:ocpp-csms:problem:offline"]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+_ANY_PROBLEM: Final[dict[int | str, dict[str, Any]]] = {
+    "default": {
+        "description": "A problem (RFC 9457).",
+        "content": {problems.MEDIA_TYPE: {"schema": _PROBLEM_SCHEMA}},
+    }
+}
+
+
+def create_api(services: Services, *, api_token: str | None) -> ASGIApp:
+    """Return the application: `/api/v1` behind a bearer token, health and OpenAPI for anyone."""
+    app = FastAPI(
+        title="OCPP 1.6-J Central System",
+        summary="Charge points, their commands, id tags, transactions and what was said.",
+        version=version("ocpp-preflight"),
+        docs_url=None,  # these pages load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,  # browsers cannot send our bearer token by accident
+        max_body_size=MAX_BODY_BYTES,
+    )
+    app.state.services = services
+    problems.install(app)
+    # Shown in OpenAPI only: the gate checks tokens before anything is parsed.
+    bearer = Security(HTTPBearer(auto_error=False, description="`csms token add NAME` makes one."))
+    v1 = APIRouter(prefix="/api/v1", dependencies=[bearer], responses=_ANY_PROBLEM)
+    for module in (commands, charge_points, id_tags, transactions, history):
+        v1.include_router(module.router)
+    app.include_router(v1)
+    app.include_router(health.router)
+
+    async def is_known(digest: str) -> bool:
+        return await services.store.read(partial(api_tokens.find_valid, digest=digest)) is not None
+
+    return Gate(app, api_token=api_token, is_known=is_known)

@@ -1,0 +1,226 @@
+"""Charge points: registered by the operator, with what is known of each."""
+
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from sqlalchemy import Connection
+
+from csms import credentials
+from csms.credentials import CredentialError
+from csms.domain.model import ChargePoint
+from csms.storage import charge_points, meter_values, statuses
+from csms.storage.charge_points import Changes
+from csms.web.models import (
+    BootView,
+    ChargePointBody,
+    ChargePointView,
+    ConnectionEventView,
+    ConnectorView,
+    MeterValuesView,
+    Page,
+    StatusView,
+)
+from csms.web.paging import DEFAULT_LIMIT, Cursor, Limit, cut, read_cursor
+from csms.web.parameters import Identity
+from csms.web.problems import invalid
+from csms.web.services import Services, ServicesOf, known_charge_point, unknown_charge_point
+
+router = APIRouter(prefix="/charge-points", tags=["charge points"])
+
+ConnectorFilter = Annotated[
+    int | None, Query(ge=-(2**31), lt=2**31, description="Only of this connector.")
+]
+
+
+@router.put(
+    "/{identity}",
+    summary="Register a charge point, or change what was decided about it",
+    responses={201: {"model": ChargePointView, "description": "It is new."}},
+)
+async def put_charge_point(
+    identity: Identity, body: ChargePointBody, services: ServicesOf, response: Response
+) -> ChargePointView:
+    """Answer 201 for a new charge point, 200 for a known one; what is left out stays as it was."""
+    charge_point, is_new = await _decide(identity, body, services, may_create=True)
+    if is_new:
+        response.status_code = HTTPStatus.CREATED
+    return _view(charge_point, services)
+
+
+@router.patch("/{identity}", summary="Change what was decided about a known charge point")
+async def patch_charge_point(
+    identity: Identity, body: ChargePointBody, services: ServicesOf
+) -> ChargePointView:
+    """Change what the body names; a live connection obeys at once."""
+    charge_point, _ = await _decide(identity, body, services, may_create=False)
+    return _view(charge_point, services)
+
+
+@router.get("", summary="List charge points, in the order of their identities")
+async def list_charge_points(
+    services: ServicesOf, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Page[ChargePointView]:
+    """Return one page."""
+    after = read_cursor(cursor, str)
+    found = await services.store.read(partial(charge_points.page, after=after, limit=limit + 1))
+    page, following = cut(found, limit, lambda one: one.identity)
+    return Page(items=[_view(one, services) for one in page], next=following)
+
+
+@router.get("/{identity}", summary="Show a charge point")
+async def get_charge_point(identity: Identity, services: ServicesOf) -> ChargePointView:
+    """Return what is known; credentials are never shown."""
+    return _view(await known_charge_point(services, identity), services)
+
+
+@router.delete("/{identity}", summary="Forget a charge point", status_code=HTTPStatus.NO_CONTENT)
+async def delete_charge_point(identity: Identity, services: ServicesOf) -> None:
+    """Close its connection and know it no more; transactions and messages are kept."""
+    if not await services.store.write(partial(charge_points.remove, identity=identity)):
+        raise unknown_charge_point(identity)
+    services.ocpp.disconnect(identity, "charge point removed")
+
+
+@router.get("/{identity}/connectors", summary="Show the newest status of each connector")
+async def list_connectors(identity: Identity, services: ServicesOf) -> Page[ConnectorView]:
+    """Return every connector ever heard of; 0 is the charge point itself."""
+    await known_charge_point(services, identity)
+    found = await services.store.read(partial(statuses.connector_states, identity=identity))
+    return Page(items=[ConnectorView.model_validate(one) for one in found], next=None)
+
+
+@router.get("/{identity}/statuses", summary="List StatusNotifications, newest first")
+async def list_statuses(
+    identity: Identity,
+    services: ServicesOf,
+    connector: ConnectorFilter = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[StatusView]:
+    """Return one page."""
+    await known_charge_point(services, identity)
+    found = await services.store.read(
+        partial(
+            statuses.page,
+            identity=identity,
+            connector_id=connector,
+            before_id=read_cursor(cursor, int),
+            limit=limit + 1,
+        )
+    )
+    page, following = cut(found, limit, lambda one: one.record_id)
+    return Page(items=[StatusView.model_validate(one) for one in page], next=following)
+
+
+@router.get("/{identity}/meter-values", summary="List MeterValues, newest first")
+async def list_meter_values(
+    identity: Identity,
+    services: ServicesOf,
+    connector: ConnectorFilter = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[MeterValuesView]:
+    """Return one page, readings outside transactions included."""
+    await known_charge_point(services, identity)
+    found = await services.store.read(
+        partial(
+            meter_values.page,
+            identity=identity,
+            connector_id=connector,
+            before_id=read_cursor(cursor, int),
+            limit=limit + 1,
+        )
+    )
+    page, following = cut(found, limit, lambda one: one.record_id)
+    return Page(items=[MeterValuesView.model_validate(one) for one in page], next=following)
+
+
+@router.get("/{identity}/connections", summary="List what happened to its connections")
+async def list_connections(
+    identity: Identity, services: ServicesOf, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Page[ConnectionEventView]:
+    """Return one page, newest first."""
+    await known_charge_point(services, identity)
+    found = await services.store.read(
+        partial(
+            charge_points.connection_events,
+            identity=identity,
+            before_id=read_cursor(cursor, int),
+            limit=limit + 1,
+        )
+    )
+    page, following = cut(found, limit, lambda one: one.record_id)
+    return Page(items=[ConnectionEventView.model_validate(one) for one in page], next=following)
+
+
+async def _decide(
+    identity: str, body: ChargePointBody, services: Services, *, may_create: bool
+) -> tuple[ChargePoint, bool]:
+    """Store what the body says; return the charge point, and whether it is new."""
+    changes = await _changes(body, services)
+    async with services.lock(identity):  # a key change under way settles first
+        charge_point, is_new = await services.store.write(
+            partial(
+                _store, identity=identity, changes=changes, at=services.now(), may_create=may_create
+            )
+        )
+    if charge_point is None:
+        raise unknown_charge_point(identity)
+    if "registration" in changes:
+        services.ocpp.set_registration(identity, charge_point.registration)
+    return charge_point, is_new
+
+
+def _store(
+    connection: Connection, *, identity: str, changes: Changes, at: datetime, may_create: bool
+) -> tuple[ChargePoint | None, bool]:
+    known = charge_points.get(connection, identity)
+    if known is None:
+        if not may_create:
+            return None, False
+        return charge_points.register(connection, identity, at=at, **changes), True
+    if all(getattr(known, name) == value for name, value in changes.items()):
+        return known, False
+    return charge_points.change(connection, identity, at=at, **changes), False
+
+
+async def _changes(body: ChargePointBody, services: Services) -> Changes:
+    """Return what the body names, credentials as verifiers."""
+    named = body.model_fields_set
+    changes = Changes()
+    if body.registration is not None:
+        changes["registration"] = body.registration
+    if "heartbeat_interval" in named:
+        changes["heartbeat_interval_s"] = body.heartbeat_interval
+    try:
+        if body.authorization_key is not None:
+            changes["credential"] = credentials.for_key(body.authorization_key)
+        elif body.password is not None:
+            changes["credential"] = await services.credentials.protect(body.password)
+        elif named & {"authorization_key", "password"}:
+            changes["credential"] = None
+    except CredentialError as error:
+        field = "password" if body.authorization_key is None else "authorizationKey"
+        raise invalid(field, str(error)) from None
+    return changes
+
+
+def _view(charge_point: ChargePoint, services: Services) -> ChargePointView:
+    session = services.ocpp.registry.get(charge_point.identity)
+    return ChargePointView(
+        id=charge_point.identity,
+        registration=charge_point.registration,
+        credential=credentials.kind(charge_point.credential),
+        heartbeat_interval=charge_point.heartbeat_interval_s,
+        is_connected=session is not None,
+        connected_at=None if session is None else session.connected_at,
+        remote_address=None if session is None else session.remote_address,
+        last_seen_at=charge_point.last_seen_at if session is None else session.last_received_at,
+        booted_at=charge_point.booted_at,
+        boot=BootView.model_validate(charge_point.boot),
+        registered_at=charge_point.registered_at,
+        updated_at=charge_point.updated_at,
+    )

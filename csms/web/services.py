@@ -1,0 +1,64 @@
+"""What the routes work with, and how they get it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+from weakref import WeakValueDictionary
+
+from fastapi import Depends, Request
+
+from csms.credentials import CredentialChecker
+from csms.domain.model import ChargePoint
+from csms.ocppj.server import OcppServer
+from csms.storage import charge_points
+from csms.storage.store import Store
+from csms.web.problems import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts of the Central System that the HTTP API calls."""
+
+    store: Store
+    ocpp: OcppServer
+    credentials: CredentialChecker
+    now: Callable[[], datetime]
+    is_serving: asyncio.Event = field(default_factory=asyncio.Event)
+    _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    def lock(self, identity: str) -> asyncio.Lock:
+        """Return the lock under which one charge point's credential is changed."""
+        return self._locks.setdefault(identity, asyncio.Lock())
+
+
+def _of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesOf = Annotated[Services, Depends(_of)]
+
+
+async def known_charge_point(services: Services, identity: str) -> ChargePoint:
+    """Return the charge point.
+
+    Raises:
+        Problem: nobody registered it.
+    """
+    found = await services.store.read(partial(charge_points.get, identity=identity))
+    if found is None:
+        raise unknown_charge_point(identity)
+    return found
+
+
+def unknown_charge_point(identity: str) -> Problem:
+    """Return the problem of an identity that nobody registered."""
+    return Problem(
+        HTTPStatus.NOT_FOUND,
+        "unknown-charge-point",
+        f"no charge point is registered as {identity!r}",
+    )
