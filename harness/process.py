@@ -94,7 +94,8 @@ class SutProcess:
             code = await asyncio.shield(self._running.exited)
             if not self._is_stopping:
                 return code
-        return await asyncio.get_running_loop().create_future()
+        never: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        return await never
 
     async def stop(self) -> None:
         """Send the stop signal, then kill what has not ended in time, children included."""

@@ -1,0 +1,87 @@
+"""Which CALLs of the CSMS a case awaits at a moment, and which nobody asked for.
+
+A `receive` step is open for its CALL from the moment on at which the CSMS has a reason to send it:
+its operator step began, or, where no operator is involved, the last step before it did. A frame
+that comes before that does not satisfy the step; it is unasked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.model import AnyOrder, Connect, Do, OperatorStep, Receive, Send, SendRaw, Step
+from simulator.frames import Call
+
+_CAUSES = (Send, SendRaw, Do, OperatorStep, Connect)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrival:
+    """A CALL that came while it was awaited; `event` is its index."""
+
+    call: Call
+    event: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A CALL that nobody awaited."""
+
+    action: str
+    event: int
+
+
+class Awaited:
+    """The CALLs a case waits for, has got, and did not ask for."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.arrived: dict[str, Arrival] = {}  # by path of the receive step
+        self.strays: list[Stray] = []
+        self.operator_of: dict[str, OperatorStep] = {}  # by path of the receive step
+        self._opened_by: dict[str, list[Receive]] = {}  # by path of the step that opens them
+        self._open: list[Receive] = []
+        self._pair(list(leaves(steps)))
+
+    def begin(self, step: Step) -> None:
+        """Take note that a step begins."""
+        self._open += self._opened_by.pop(step.path, [])
+
+    def end(self, step: Receive) -> None:
+        """Take note that a receive step waits no more."""
+        self._open = [one for one in self._open if one.path != step.path]
+
+    def take(self, call: Call, event: int) -> bool:
+        """Give a CALL to the first open step that wants it; False when it is unasked."""
+        for step in self._open:
+            if step.action == call.action:
+                self.end(step)
+                self.arrived[step.path] = Arrival(call, event)
+                return True
+        self.strays.append(Stray(call.action, event))
+        return False
+
+    def _pair(self, steps: list[Step]) -> None:
+        operators: list[OperatorStep] = []
+        cause: Step | None = None
+        for step in steps:
+            if isinstance(step, Receive):
+                asked = next((one for one in operators if one.action == step.action), None)
+                if asked is not None:
+                    operators.remove(asked)
+                    self.operator_of[step.path] = asked
+                opener = asked or cause or step
+                self._opened_by.setdefault(opener.path, []).append(step)
+            elif isinstance(step, _CAUSES):
+                cause = step
+                if isinstance(step, OperatorStep):
+                    operators.append(step)
+
+
+def leaves(steps: Sequence[Step]) -> Iterator[Step]:
+    """Yield the steps without their groups."""
+    for step in steps:
+        if isinstance(step, AnyOrder):
+            yield from leaves(step.steps)
+        else:
+            yield step
