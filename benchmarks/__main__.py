@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import click
+import httpx
 import uvloop
 
 from benchmarks import report
@@ -130,8 +131,8 @@ def main(output: Path, window_s: float, rounds: int) -> None:
             loads, boots = uvloop.run(
                 run(folder, connections=connections, rounds=rounds, window_s=window_s)
             )
-        except (LoadError, ExceptionGroup, OSError, TimeoutError) as exc:
-            sys.stderr.write(f"error: the benchmark could not be run: {exc}\n")
+        except (LoadError, httpx.HTTPError, OSError, TimeoutError) as exc:
+            sys.stderr.write(f"error: the benchmark could not be run: {str(exc) or type(exc).__name__}\n")
             sys.exit(2)
         result = report.document(
             machine=machine(folder),

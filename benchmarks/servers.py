@@ -132,9 +132,10 @@ async def _register(url: str, token: str, accounts: Sequence[Account]) -> None:
             if not response.is_success:
                 raise LoadError(f"PUT {path}: {response.status_code} {response.text[:500]}")
 
-        async with asyncio.TaskGroup() as group:
-            for account in accounts:
-                # The key is the Basic password as hexadecimal (OCPP-J 1.6 §6.2.1).
-                station = {"registration": "Accepted", "authorizationKey": account.password.hex()}
-                group.create_task(put(f"/charge-points/{account.identity}", station))
-                group.create_task(put(f"/id-tags/{account.id_tag}", {"status": "Accepted"}))
+        requests = []
+        for account in accounts:
+            # The key is the Basic password as hexadecimal (OCPP-J 1.6 §6.2.1).
+            station = {"registration": "Accepted", "authorizationKey": account.password.hex()}
+            requests.append(put(f"/charge-points/{account.identity}", station))
+            requests.append(put(f"/id-tags/{account.id_tag}", {"status": "Accepted"}))
+        await asyncio.gather(*requests)
