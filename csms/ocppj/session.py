@@ -168,7 +168,7 @@ class Session:
         self._calls: deque[_Waiting] | None = None
         self._worker: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
-        self._answers: dict[MessageId, tuple[int, bytes, float]] | None = None
+        self._answers: dict[MessageId, tuple[int, str, float]] | None = None
         self._commands: deque[Command] | None = None
         self._open: Command | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -235,6 +235,7 @@ class Session:
                     await asyncio.sleep(0)
         finally:
             self._worker = None
+            self._calls = None
 
     def _make_room(self) -> None:
         if self._room is not None:
@@ -324,7 +325,7 @@ class Session:
         fingerprint, answer, until_s = entry
         if fingerprint != hash(text) or self._loop.time() >= until_s:
             return None
-        return answer
+        return answer.encode()
 
     def _store_answer(self, message_id: MessageId, text: str, answer: bytes, action: str) -> None:
         if self._answers is None:
@@ -333,7 +334,8 @@ class Session:
         if len(self._answers) >= MAX_STORED_ANSWERS:
             del self._answers[next(iter(self._answers))]
         lifetime_s = STORED_TIME_S if action in _SETS_CLOCK else STORED_ANSWER_S
-        self._answers[message_id] = (hash(text), answer, self._loop.time() + lifetime_s)
+        # As text: the bytes orjson makes keep a far larger buffer.
+        self._answers[message_id] = (hash(text), answer.decode(), self._loop.time() + lifetime_s)
 
     # --- the operator speaks ---------------------------------------------------------------
 
