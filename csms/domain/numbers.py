@@ -23,7 +23,7 @@ def decimal_number(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     if isinstance(value, int):
-        if abs(value) >= 10**MAX_DIGITS:  # before str(), which refuses thousands of digits
+        if abs(value) >= 10**MAX_DIGITS:  # JSON integers can be thousands of digits long
             return None
         return Decimal(value)
     text = value.strip() if isinstance(value, str) else repr(value)

@@ -20,19 +20,23 @@ def mask_secrets(text: str) -> str:
     """Return a frame without its secrets; one that holds none comes back as it is."""
     if "://" in text or ":\\/" in text:
         text = _URL_PASSWORD.sub(rf"\1:{MASK}@", text)
-    if _HIDDEN_CONFIGURATION_KEY not in text.lower():
+    is_named = _HIDDEN_CONFIGURATION_KEY in text.lower()
+    if not is_named and "\\u00" not in text:  # letters may be escaped
         return text
     try:
         frame = json.loads(text)
     except (ValueError, RecursionError):
-        return f"(masked: {len(text)} characters that mention AuthorizationKey)"
-    _mask(frame)
+        hidden = f"(masked: {len(text)} characters that mention AuthorizationKey)"
+        return hidden if is_named else text
+    if not _mask(frame):
+        return text
     return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
 
 
-def _mask(value: Any) -> None:
-    """Mask `value` of every object whose `key` is the secret one, at any depth."""
-    pending = [value]
+def _mask(frame: Any) -> bool:
+    """Mask `value` of every object whose `key` is the secret one; say whether there was one."""
+    is_masked = False
+    pending = [frame]
     while pending:
         one = pending.pop()
         if isinstance(one, dict):
@@ -43,6 +47,8 @@ def _mask(value: Any) -> None:
                 and "value" in one
             ):
                 one["value"] = MASK
+                is_masked = True
             pending.extend(one.values())
         elif isinstance(one, list):
             pending.extend(one)
+    return is_masked

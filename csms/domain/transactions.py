@@ -132,7 +132,7 @@ def read_stop(
     return Stop(
         identity=identity,
         transaction_id=transaction_id if transaction_id and transaction_id > 0 else None,
-        claimed_transaction_id=_number_text(claimed),
+        claimed_transaction_id=str(claimed),
         id_tag=id_tag,
         meter_stop_wh=meter_stop_wh,
         reason=reason,
@@ -203,13 +203,6 @@ def _read_meter(value: object, flags: list[str]) -> int | None:
     if meter_wh is None or meter_wh < 0:
         flags.append(Flag.METER_UNUSABLE)
     return meter_wh
-
-
-def _number_text(value: object) -> str:
-    try:
-        return str(value)[:100]
-    except ValueError:  # more digits than Python converts
-        return "a number of thousands of digits"
 
 
 def _text(value: object) -> str | None:

@@ -1,0 +1,61 @@
+"""Keeping secrets out of the message log."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from csms.domain.secrets import mask_secrets
+
+KEY = "4f5d8a0011223344aabbccddeeff0011"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"%s"}]',
+        '[2,"1","ChangeConfiguration",{"value":"%s","key":"authorizationKEY"}]',
+        '[2,"1","ChangeConfiguration",{"key":"Authorization\\u004bey","value":"%s"}]',
+        '[3,"1",{"configurationKey":[{"key":"AuthorizationKey","readonly":false,"value":"%s"}]}]',
+        '[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"%s"',
+        '[2,"1","GetDiagnostics",{"location":"ftp://user:%s@example.org/x"}]',
+        '[2,"1","GetDiagnostics",{"location":"ftp:\\/\\/user:%s@example.org\\/x"}]',
+        '[2,"1","GetDiagnostics",{"location":"ftp://user:a/b@%s@example.org/x"}]',
+    ],
+)
+def test_secret_is_gone(text: str) -> None:
+    """Keys and passwords are masked, however they are written (CS-WS-13)."""
+    masked = mask_secrets(text % KEY)
+
+    assert KEY not in masked
+    assert masked != text % KEY
+
+
+def test_the_rest_of_the_frame_stays() -> None:
+    """Only the value is replaced."""
+    frame = [2, "1", "ChangeConfiguration", {"key": "AuthorizationKey", "value": KEY}]
+
+    assert json.loads(mask_secrets(json.dumps(frame))) == [
+        2,
+        "1",
+        "ChangeConfiguration",
+        {"key": "AuthorizationKey", "value": "***"},
+    ]
+    assert mask_secrets('{"location":"ftp://user:pass@host/a"}') == (
+        '{"location":"ftp://user:***@host/a"}'
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[2, "1",  "Heartbeat", {}]',
+        '[2,"1","GetDiagnostics",{"location":"ftp://example.org:21/x"}]',
+        '[2,"1","DataTransfer",{"vendorId":"v","data":"mailto:a@b c://d"}]',
+        "not json",
+    ],
+)
+def test_text_without_secrets_is_untouched(text: str) -> None:
+    """The log keeps frames as they came, spaces included."""
+    assert mask_secrets(text) == text
