@@ -287,12 +287,10 @@ class _Reader:
                 if len(tag) > _MAX_ID_TAG:
                     message = f"{tag!r} is longer than {_MAX_ID_TAG} characters; shorten it"
                     raise self._file.error(place, message)
-                other = owner.setdefault(tag.casefold(), role)  # id tags ignore case
-                if other != role or tags.count(tag) > 1:
-                    message = (
-                        f"{tag!r} stands there twice, also as {other}; every role needs its own"
-                    )
+                if tag.casefold() in owner:  # id tags ignore case
+                    message = f"{tag!r} is a {owner[tag.casefold()]} tag already; name it once"
                     raise self._file.error(place, message)
+                owner[tag.casefold()] = role
             roles[role] = tuple(tags)
         return roles
 
