@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, TypeAlias, assert_never
 
 import jsonschema_rs
 
+from harness.checks import printable
 from harness.expressions import resolve
 from harness.model import Check, Fields, Items, Json, Operator, Pattern, Position, Value
 from harness.results import Finding, Severity
@@ -158,7 +159,7 @@ def show(value: object) -> str:
     """Write a value for people, cut where it gets long."""
     if value is ABSENT:
         return "absent"
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = printable(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
 
 
