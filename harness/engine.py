@@ -24,7 +24,7 @@ from harness import expressions
 from harness.cleanup import stop_leftover
 from harness.drivers.driver import Credentials, Driver, NoDriver, ProvisioningError
 from harness.drivers.http import HttpDriver
-from harness.judge import judge_run
+from harness.judge_run import judge_run
 from harness.lag import LagMonitor
 from harness.leftovers import Journal, Ledger
 from harness.masking import Masker

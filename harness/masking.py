@@ -21,7 +21,7 @@ _LEAST_LENGTH: Final = 4
 
 # Header lines and their JSON or Python forms. The scheme stays, it helps and tells nothing.
 _AUTHORIZATION: Final = re.compile(
-    r"(?i)((?:proxy-)?authorization[\"']?\s*[:=,]\s*b?[\"']?\s*(?:(?:basic|bearer|digest|token)\s+)?)"
+    r"(?i)((?:proxy-)?authorization[\"']?\s*[:=,]\s*(?:b(?=[\"']))?[\"']?\s*(?:(?:basic|bearer|digest|token)\s+)?)"
     r"(?!(?:basic|bearer|digest|token)\s)([^\s\"',;)\]}]+)"
 )
 _USER_INFO: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^/\s:@\"']*:)([^/\s@\"']+)(@)", re.I)

@@ -115,7 +115,7 @@ def test_declared_profiles(tmp_path: Path) -> None:
     """The declaration selects profiles by the standard's names."""
     sut = read(tmp_path, LEAST + "pics: {profiles: [Core, SmartCharging]}\n")
 
-    assert sut.profiles == {Profile.CORE, Profile.SMART_CHARGING}
+    assert sut.profiles == frozenset({Profile.CORE, Profile.SMART_CHARGING})
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from harness.drivers.template import UnknownName, fill, fill_path, fill_text, names, pick
+from harness.model import Json
 
-VALUES = {"identity": "CP/1 ä", "payload": {"connectorId": 1, "idTag": "A", "deep": {"x": [1]}}}
+VALUES: dict[str, Json] = {
+    "identity": "CP/1 ä",
+    "payload": {"connectorId": 1, "idTag": "A", "deep": {"x": [1]}},
+}
 
 
 def test_whole_place_keeps_its_type() -> None:
@@ -18,7 +22,11 @@ def test_whole_place_keeps_its_type() -> None:
 
 def test_absent_field_takes_its_member_away() -> None:
     """An optional OCPP field that is not there is not sent as null."""
-    template = {"a": "$payload.reservationId", "b": ["$payload.none", "$payload.idTag"], "c": None}
+    template: Json = {
+        "a": "$payload.reservationId",
+        "b": ["$payload.none", "$payload.idTag"],
+        "c": None,
+    }
 
     assert fill(template, VALUES) == {"b": ["A"], "c": None}
 
