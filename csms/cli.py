@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -24,6 +23,7 @@ from csms.credentials import api_token_digest, new_api_token
 from csms.storage import api_tokens
 from csms.storage.errors import StorageError
 from csms.storage.store import Store
+from csms.version import version as installed_version
 
 EXIT_WRONG_USE: Final = 2
 LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -100,7 +100,7 @@ def example_config() -> None:
 @main.command()
 def version() -> None:
     """Print the version."""
-    click.echo(installed_version("ocpp-preflight"))
+    click.echo(installed_version())
 
 
 @main.group()

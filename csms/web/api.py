@@ -1,7 +1,6 @@
 """The HTTP API put together: routes, problems, the gate in front of all."""
 
 from functools import partial
-from importlib.metadata import version
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Security
@@ -9,6 +8,7 @@ from fastapi.security import HTTPBearer
 from starlette.types import ASGIApp
 
 from csms.storage import api_tokens
+from csms.version import version
 from csms.web import (
     charge_points,
     commands,
@@ -18,10 +18,8 @@ from csms.web import (
     problems,
     transactions,
 )
-from csms.web.gate import Gate
+from csms.web.gate import MAX_BODY_BYTES, Gate
 from csms.web.services import Services
-
-MAX_BODY_BYTES: Final = 1_048_576  # as large as a frame to a charge point may be
 
 _PROBLEM_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -53,12 +51,12 @@ def create_api(services: Services, *, api_token: str | None) -> ASGIApp:
     app = FastAPI(
         title="OCPP 1.6-J Central System",
         summary="Charge points, their commands, id tags, transactions and what was said.",
-        version=version("ocpp-preflight"),
+        version=version(),
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
         strict_content_type=False,  # browsers cannot send our bearer token by accident
-        max_body_size=MAX_BODY_BYTES,
+        max_body_size=MAX_BODY_BYTES,  # of bodies that do not announce their size
     )
     app.state.services = services
     problems.install(app)

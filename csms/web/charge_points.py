@@ -191,7 +191,9 @@ async def _changes(body: ChargePointBody, services: Services) -> Changes:
     """Return what the body names, credentials as verifiers."""
     named = body.model_fields_set
     changes = Changes()
-    if body.registration is not None:
+    if {"authorization_key", "password"} <= named:
+        raise invalid("authorizationKey", "give either this or password, not both")
+    if "registration" in named:
         changes["registration"] = body.registration
     if "heartbeat_interval" in named:
         changes["heartbeat_interval_s"] = body.heartbeat_interval

@@ -17,6 +17,7 @@ from csms.web import problems
 from csms.web.problems import Problem
 
 OPEN_PATHS: Final = frozenset({"/health/live", "/health/ready", "/openapi.json"})
+MAX_BODY_BYTES: Final = 1_048_576  # as large as a frame to a charge point may be
 
 
 class Gate:
@@ -52,6 +53,14 @@ class Gate:
             if problem is not None:
                 await problems.respond(problem)(scope, receive, send)
                 return
+        if _announced_bytes(scope) > MAX_BODY_BYTES:
+            problem = Problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "content-too-large",
+                f"a request body has at most {MAX_BODY_BYTES} bytes",
+            )
+            await problems.respond(problem)(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> Problem | None:
@@ -75,6 +84,11 @@ class Gate:
                 headers={"Retry-After": "1"},
             )
         return _unauthorized("this token is unknown or was revoked")
+
+
+def _announced_bytes(scope: Scope) -> int:
+    values = [value for name, value in scope["headers"] if name == b"content-length"]
+    return int(values[0]) if values else 0  # the server has checked that it is a number
 
 
 def _unauthorized(detail: str) -> Problem:

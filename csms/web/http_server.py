@@ -20,6 +20,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.serving = asyncio.Event()
+        self.ending = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -28,6 +29,13 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.serving.set()
+
+    async def main_loop(self) -> None:
+        """Keep the Date header current, and end at once when told, not at the next tick."""
+        while not self.ending.is_set():
+            await self.on_tick(0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.ending.wait(), 1.0)
 
 
 class HttpServer:
@@ -74,7 +82,7 @@ class HttpServer:
     async def close(self) -> None:
         """Stop accepting, give requests under way a moment, close."""
         if self._task is not None:
-            self._server.should_exit = True
+            self._server.ending.set()
             await self._task
             self._task = None
 

@@ -34,7 +34,7 @@ async def put_id_tag(
     is_new = await services.store.write(partial(id_tags.put, tag=tag))
     if is_new:
         response.status_code = HTTPStatus.CREATED
-    return _view(tag)
+    return IdTagView.model_validate(tag)
 
 
 @router.get("/id-tags", summary="List id tags, in the order of their folded names")
@@ -45,7 +45,7 @@ async def list_id_tags(
     after = read_cursor(cursor, str)
     found = await services.store.read(partial(id_tags.page, after=after, limit=limit + 1))
     page, following = cut(found, limit, lambda tag: tag.id_tag)
-    return Page(items=[_view(tag) for tag in page], next=following)
+    return Page(items=[IdTagView.model_validate(tag) for tag in page], next=following)
 
 
 @router.get("/id-tags/{id_tag}", summary="Show an id tag")
@@ -54,7 +54,7 @@ async def get_id_tag(id_tag: IdTagText, services: ServicesOf) -> IdTagView:
     found = await services.store.read(partial(id_tags.get, id_tag=id_tag))
     if found is None:
         raise _unknown(id_tag)
-    return _view(found)
+    return IdTagView.model_validate(found)
 
 
 @router.delete("/id-tags/{id_tag}", summary="Forget an id tag", status_code=HTTPStatus.NO_CONTENT)
@@ -62,15 +62,6 @@ async def delete_id_tag(id_tag: IdTagText, services: ServicesOf) -> None:
     """Charge points are told Invalid from now on."""
     if not await services.store.write(partial(id_tags.remove, id_tag=id_tag)):
         raise _unknown(id_tag)
-
-
-def _view(tag: IdTag) -> IdTagView:
-    return IdTagView(
-        id_tag=tag.id_tag,
-        status=tag.status,
-        expiry_date=tag.expires_at,
-        parent_id_tag=tag.parent_id_tag,
-    )
 
 
 def _unknown(id_tag: str) -> Problem:

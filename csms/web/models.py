@@ -1,7 +1,7 @@
 """The shapes of the HTTP API: camelCase outside, unknown fields refused, UTC with milliseconds."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -12,7 +12,6 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
-    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
@@ -81,11 +80,12 @@ class Page(View, Generic[Item]):
 
 
 class ChargePointBody(Body):
-    """What an operator decides about a charge point; what is left out stays as it was."""
+    """What an operator decides about a charge point.
 
-    registration: RegistrationStatus | None = Field(
-        None, description="New charge points are Accepted where nothing is said."
-    )
+    What is left out stays as it was; the defaults are those of a new charge point.
+    """
+
+    registration: RegistrationStatus = RegistrationStatus.ACCEPTED
     authorization_key: str | None = Field(
         None,
         description="16 to 20 random bytes as hex digits; the charge point sends the bytes as"
@@ -101,14 +101,6 @@ class ChargePointBody(Body):
     heartbeat_interval: int | None = Field(
         None, strict=True, ge=1, lt=2**31, description="Seconds; null for the setting of the CSMS."
     )
-
-    @model_validator(mode="after")
-    def _says_one_thing(self) -> Self:
-        if "registration" in self.model_fields_set and self.registration is None:
-            raise ValueError("registration: is one of Accepted, Pending, Rejected, not null")
-        if {"authorization_key", "password"} <= self.model_fields_set:
-            raise ValueError("authorizationKey and password: give one of them")
-        return self
 
 
 class BootView(View):

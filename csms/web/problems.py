@@ -20,6 +20,12 @@ from csms.storage.errors import StorageError
 TYPE_PREFIX: Final = "urn:ocpp-csms:problem:"
 MEDIA_TYPE: Final = "application/problem+json"
 
+# The framework says 400 of a body that is no UTF-8, 413 of one that is too long.
+_SLUGS: Final = {
+    HTTPStatus.BAD_REQUEST: "malformed-json",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "content-too-large",
+}
+
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -93,7 +99,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         HTTPStatus.NOT_FOUND: f"{request.url.path} is no resource of this API",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible here",
     }.get(status, str(error.detail))
-    slug = status.phrase.lower().replace(" ", "-")
+    slug = _SLUGS.get(status) or status.phrase.lower().replace(" ", "-")
     return respond(Problem(status, slug, detail, title=status.phrase, headers=error.headers))
 
 
