@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
 from typing import Final
 
 from sqlalchemy import Connection
@@ -36,7 +35,6 @@ class LogBuffer:
         self._is_announced = False
         self._seen_at: dict[str, datetime] = {}
         self.dropped = 0
-        self.refused = 0
 
     def add(self, entry: LoggedMessage) -> bool:
         """Take an entry; say whether the taking thread must be woken."""
@@ -57,7 +55,9 @@ class LogBuffer:
         """Return the oldest entries, as many as one transaction should write; they stay."""
         portion: list[LoggedMessage] = []
         size = 0
-        for entry in islice(self._entries, PORTION_ENTRIES):
+        # By index: an iterator would break when the other thread adds meanwhile.
+        for index in range(min(len(self._entries), PORTION_ENTRIES)):
+            entry = self._entries[index]
             size += len(entry.text)
             if portion and size > PORTION_TEXT:
                 break
