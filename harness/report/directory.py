@@ -45,18 +45,19 @@ class ReportsUnwritable(Exception):
 class RunDirectory:
     """One run's folder. Methods raise `ReportsUnwritable` and nothing else."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, keep: int = DEFAULT_KEEP) -> None:
         self.path = path
+        self._keep = keep
         self._trace_size = 0
 
     @classmethod
     def create(
         cls, reports: Path, *, started_at: datetime, keep: int = DEFAULT_KEEP
     ) -> RunDirectory:
-        """Make the folder for a run that starts now, point `latest` at it, drop the oldest.
+        """Make the folder for a run that is about to start.
 
         Args:
-            keep: how many runs stay, this one among them; 0 keeps all.
+            keep: how many runs stay once this one began, itself among them; 0 keeps all.
         """
         name = started_at.strftime("%Y-%m-%dT%H-%M-%SZ")
         runs = reports / "runs"
@@ -65,14 +66,20 @@ class RunDirectory:
             path = _make_unique(runs, name)
             for folder in (ALLURE_RESULTS, DIAGRAMS, LOGS):
                 (path / folder).mkdir()
-            _point(reports / LATEST, path)
-            if keep > 0:
-                _drop_oldest(runs, keep)
-        return cls(path)
+        return cls(path, keep=keep)
 
-    def start_trace(self, *, started_at: datetime, sut_name: str, edition: str) -> None:
-        """Begin the trace; cases can be appended from here on."""
+    def begin(self, *, started_at: datetime, sut_name: str, edition: str) -> None:
+        """Begin the trace, point `latest` here and drop the oldest runs."""
         self._append(head_line(started_at=started_at, sut_name=sut_name, edition=edition))
+        runs = self.path.parent
+        with _clear_errors(runs):
+            _point(runs.parent / LATEST, self.path)
+            if self._keep > 0:
+                _drop_oldest(runs, self._keep)
+
+    def discard(self) -> None:
+        """Remove the folder of a run that never began."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def append_case(self, case: CaseResult) -> None:
         """Append a case that ended to the trace, whole or not at all."""

@@ -103,7 +103,8 @@ def make_report(
 
 def declared_limits_s(settings: Mapping[str, object]) -> dict[str, float]:
     """Return the declared limits by budget that the run's settings name, in seconds."""
-    budgets = settings.get("budgets")
+    sut = settings.get("system_under_test")
+    budgets = sut.get("budgets") if isinstance(sut, Mapping) else None
     if not isinstance(budgets, Mapping):
         return {}
     return {

@@ -34,9 +34,9 @@ _SHOWN_WARNINGS: Final = 40
 def print_summary(report: Report, console: Console, *, reports: str = "") -> None:
     """Print verdicts, warnings, performance and where the reports are."""
     for part in _parts(report):
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, Text))
     if reports:
-        console.print(Text(f"Reports: {reports}"))
+        console.print(Text(f"Reports: {reports}"), soft_wrap=True)
     console.print(_last_line(report))
 
 
@@ -139,11 +139,11 @@ def _performance(performance: Performance) -> Iterator[RenderableType]:
     yield table
     for value in performance.certificate:
         declared = "not declared" if value.declared_s is None else f"{value.declared_s:g} s"
-        measured = "not measured" if value.measured_s is None else f"{value.measured_s} s"
+        measured = "not measured" if value.measured_s is None else f"measured {value.measured_s} s"
         yield Text.assemble(
             "  ",
             (f"{value.name}: ", "bold"),
-            f"PICS {declared}, measured {measured}  ({value.basis})",
+            f"PICS {declared}, {measured}  ({value.basis})",
         )
     yield Text.assemble(
         "  ",

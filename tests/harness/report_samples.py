@@ -279,9 +279,11 @@ def run(*cases: CaseResult) -> RunResult:
         settings={
             "strict": True,
             "milliseconds": True,
-            "budgets": {
-                "ocpp_response_timeout": {"limit_s": 30, "target_s": 1},
-                "authorize": {"limit_s": 30, "target_s": 0.5},
+            "system_under_test": {
+                "budgets": {
+                    "ocpp_response_timeout": {"limit_s": 30, "target_s": 1},
+                    "authorize": {"limit_s": 30, "target_s": 0.5},
+                }
             },
         },
     )

@@ -13,15 +13,23 @@ import pytest
 
 from harness.report.directory import ReportsUnwritable, RunDirectory, read_report
 from harness.report.document import UnreadableReport, make_report
-from tests.harness.report_samples import STARTED_AT, failed_case, run
+from tests.harness.report_samples import failed_case, run
 
 START = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
 
+def begun(reports: Path, *, after_s: int = 0, keep: int = 10) -> RunDirectory:
+    """Return the folder of a run that began."""
+    at = START + timedelta(seconds=after_s)
+    directory = RunDirectory.create(reports, started_at=at, keep=keep)
+    directory.begin(started_at=at, sut_name="Our CSMS", edition="2025-11")
+    return directory
+
+
 def test_a_run_gets_its_folder_and_the_link(tmp_path: Path) -> None:
     """`latest` points to the newest run, by a relative path."""
-    first = RunDirectory.create(tmp_path, started_at=START)
-    second = RunDirectory.create(tmp_path, started_at=START + timedelta(seconds=1))
+    first = begun(tmp_path)
+    second = begun(tmp_path, after_s=1)
 
     assert first.path.name == "2026-01-31T12-00-00Z"
     assert (tmp_path / "latest").resolve() == second.path.resolve()
@@ -39,25 +47,32 @@ def test_runs_of_the_same_second_do_not_share_a_folder(tmp_path: Path) -> None:
 def test_only_the_newest_runs_stay(tmp_path: Path) -> None:
     """`keep` counts the new run, and the oldest go first, also within one second."""
     for second in (0, 1, 1, 1, 2):
-        at = START + timedelta(seconds=second)
-        RunDirectory.create(tmp_path, started_at=at, keep=3)
+        begun(tmp_path, after_s=second, keep=3)
 
     names = sorted(path.name for path in (tmp_path / "runs").iterdir())
     assert names == ["2026-01-31T12-00-01Z-2", "2026-01-31T12-00-01Z-3", "2026-01-31T12-00-02Z"]
 
 
+def test_a_run_that_never_began_leaves_nothing(tmp_path: Path) -> None:
+    """A folder made for nothing goes again, and `latest` still names the last real run."""
+    first = begun(tmp_path)
+    RunDirectory.create(tmp_path, started_at=START + timedelta(seconds=1)).discard()
+
+    assert (tmp_path / "latest").resolve() == first.path.resolve()
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [first.path.name]
+
+
 def test_keep_0_keeps_all(tmp_path: Path) -> None:
     """Zero means that nothing is removed."""
     for second in range(12):
-        RunDirectory.create(tmp_path, started_at=START + timedelta(seconds=second), keep=0)
+        begun(tmp_path, after_s=second, keep=0)
 
     assert len(list((tmp_path / "runs").iterdir())) == 12
 
 
 def test_the_trace_has_each_frame_as_it_came(tmp_path: Path) -> None:
     """Every line is an object; events carry case, step, both times and the raw text."""
-    directory = RunDirectory.create(tmp_path, started_at=START)
-    directory.start_trace(started_at=STARTED_AT, sut_name="Our CSMS", edition="2025-11")
+    directory = begun(tmp_path)
     directory.append_case(failed_case())
 
     lines = [json.loads(line) for line in (directory.path / "trace.jsonl").read_text().splitlines()]
@@ -74,7 +89,7 @@ def test_the_trace_has_each_frame_as_it_came(tmp_path: Path) -> None:
 
 def test_a_report_is_read_from_its_folder(tmp_path: Path) -> None:
     """The folder of a run, and the link to it, can be read again."""
-    directory = RunDirectory.create(tmp_path, started_at=START)
+    directory = begun(tmp_path)
     report = make_report(run(), version="0.1.0", exit_code=1)
     directory.write_report(report)
 
@@ -104,7 +119,7 @@ from harness.report.document import make_report
 from tests.harness.report_samples import STARTED_AT, failed_case, passed_case, run
 
 directory = RunDirectory.create(Path(sys.argv[1]), started_at=datetime.now(UTC))
-directory.start_trace(started_at=STARTED_AT, sut_name="S", edition="2025-11")
+directory.begin(started_at=STARTED_AT, sut_name="S", edition="2025-11")
 directory.append_case(passed_case())
 directory.write_report(make_report(run(passed_case()), version="good", exit_code=0))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -1,0 +1,3 @@
+"""Loads the plugin that makes every scenario a test."""
+
+pytest_plugins = ["harness.plugin"]

@@ -1,0 +1,5 @@
+"""`python -m harness` is `preflight`."""
+
+from harness.cli import main
+
+main(prog_name="preflight")

@@ -1,0 +1,212 @@
+"""`preflight`: runs scenarios against a CSMS, checks them, lists them, and plays a charge point.
+
+Exit codes: 0 good, 1 findings, 2 wrong use or a run that proves nothing. `run` hands over to
+pytest, which loads `harness.plugin`; there is no second way to run a case.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.loader import library_directory, load_tree
+from harness.model import EDITIONS, NEWEST_EDITION
+from harness.report.directory import DEFAULT_KEEP, LATEST, read_report
+from harness.report.document import UnreadableReport
+from harness.report.html import CannotRender, render
+from harness.report.recorder import DISTRIBUTION
+from harness.report.summary import print_summary
+
+_WRONG_USE: Final = 2
+_PATHS = click.argument(
+    "paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]..."
+)
+
+
+class _Commands(click.Group):
+    """The commands of this file and the simulator's own, which loads only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted((*super().list_commands(ctx), "simulate"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "simulate":
+            from simulator.cli import simulate
+
+            return simulate
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name=DISTRIBUTION)
+def main() -> None:
+    """Preview the OCPP 1.6-J certification of a Central System."""
+
+
+@main.command()
+@_PATHS
+@click.option(
+    "--sut", required=True, metavar="FILE", help="System under test: a file, or `embedded`."
+)
+@click.option("--edition", type=click.Choice(EDITIONS), help="Edition of the case list.")
+@click.option("--strict", is_flag=True, help="Unasked requests and missed targets fail.")
+@click.option("-k", "expression", metavar="EXPR", help="Only cases whose name matches.")
+@click.option("-m", "markers", metavar="EXPR", help="Only cases so marked: `core and mandatory`.")
+@click.option("-x", "stop_at_first", is_flag=True, help="Stop after the first failure.")
+@click.option("--concurrency", type=click.IntRange(1), default=16, show_default=True)
+@click.option(
+    "--settle",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    metavar="S",
+    help="Seconds a connection stays watched after its case.",
+)
+@click.option(
+    "--known-failures",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="TOML list of cases that may fail for now.",
+)
+@click.option("--reports", default="reports", show_default=True, metavar="DIR")
+@click.option(
+    "--keep",
+    type=click.IntRange(0),
+    default=DEFAULT_KEEP,
+    show_default=True,
+    help="Runs that stay in the reports folder, 0 keeps all.",
+)
+@click.option("--junitxml", metavar="FILE", help="Also write the JUnit file here.")
+@click.option("--html", is_flag=True, help="Render the Allure HTML, where Node.js is present.")
+def run(
+    paths: tuple[Path, ...],
+    *,
+    sut: str,
+    edition: str | None,
+    strict: bool,
+    expression: str | None,
+    markers: str | None,
+    stop_at_first: bool,
+    concurrency: int,
+    settle: float,
+    known_failures: str | None,
+    reports: str,
+    keep: int,
+    junitxml: str | None,
+    html: bool,
+) -> None:
+    """Run scenarios against a CSMS: all shipped ones, or the files and folders named."""
+    import pytest
+
+    arguments = [
+        # Nothing of the folder we happen to stand in, and no plugin that happens to be installed,
+        # may change what a run does.
+        *("-c", os.devnull, "--rootdir", os.curdir, "--noconftest", "--disable-plugin-autoload"),
+        *("-p", "no:cacheprovider", "-p", "allure_pytest.plugin"),
+        *("-p", "harness.plugin", "-p", "harness.terminal"),
+        *("--sut", sut, f"--concurrency={concurrency}", f"--settle={settle}"),
+        *("--reports", reports, f"--keep={keep}"),
+    ]
+    for name, value in (
+        ("--edition", edition),
+        ("-k", expression),
+        ("-m", markers),
+        ("--known-failures", known_failures),
+        ("--junitxml", junitxml),
+    ):
+        if value is not None:
+            arguments += [name, value]
+    arguments += ["--ocpp-strict"] * strict + ["-x"] * stop_at_first
+    code = int(pytest.main([*arguments, *(str(path) for path in paths or [library_directory()])]))
+    if html and (Path(reports) / LATEST).exists():
+        _render_if_possible(Path(reports) / LATEST)
+    sys.exit(code if code in (0, 1) else _WRONG_USE)
+
+
+def _render_if_possible(directory: Path) -> None:
+    try:
+        click.echo(f"HTML: {render(directory)}")
+    except CannotRender as exc:
+        click.echo(f"No HTML report: {exc}")
+
+
+@main.command()
+@_PATHS
+def validate(paths: tuple[Path, ...]) -> None:
+    """Check scenario files without running them; all shipped ones when none is named."""
+    loaded = load_tree(list(paths) or [library_directory()])
+    for problem in loaded.problems:
+        click.echo(str(problem), err=True)
+    good = len(loaded.scenarios)
+    if loaded.problems:
+        count = len(loaded.problems)
+        click.echo(f"{good} good, {count} problem{'s' * (count > 1)}")
+        sys.exit(_WRONG_USE)
+    if not good:
+        raise click.UsageError("there is no scenario file in what was named")
+    click.echo(f"{good} good")
+
+
+@main.command(name="list")
+@_PATHS
+@click.option("--edition", type=click.Choice(EDITIONS), default=NEWEST_EDITION, show_default=True)
+def list_cases(paths: tuple[Path, ...], *, edition: str) -> None:
+    """List cases with profile, requirement and the editions they are in."""
+    loaded = load_tree(list(paths) or [library_directory()])
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("Case", "Profile", "Requirement", "Editions", "Title"):
+        table.add_column(name, no_wrap=name != "Title")
+    for scenario in loaded.scenarios:
+        first, last = scenario.editions.first, scenario.editions.last
+        editions = "all" if first is None and last is None else f"{first or ''}–{last or ''}"  # noqa: RUF001
+        is_in = scenario.editions.includes(edition)
+        table.add_row(
+            Text(scenario.id),
+            Text(scenario.profile.value),
+            Text(scenario.requirement.value),
+            Text(editions),
+            Text(scenario.title),
+            style=None if is_in else "dim",
+        )
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(table)
+    console.print(f"{len(loaded.scenarios)} cases", highlight=False)
+    for problem in loaded.problems:
+        click.echo(str(problem), err=True)
+    if loaded.problems or not loaded.scenarios:
+        sys.exit(_WRONG_USE)
+
+
+_RUN_DIRECTORY = click.argument(
+    "directory", type=click.Path(path_type=Path), default=Path("reports") / LATEST
+)
+
+
+@main.command()
+@_RUN_DIRECTORY
+def show(directory: Path) -> None:
+    """Print the summary of an earlier run again."""
+    try:
+        report = read_report(directory)
+    except UnreadableReport as exc:
+        raise click.UsageError(str(exc)) from exc
+    print_summary(report, Console(highlight=False, width=None if sys.stdout.isatty() else 120))
+    sys.exit(report.exit_code)
+
+
+@main.command()
+@_RUN_DIRECTORY
+def html(directory: Path) -> None:
+    """Render the Allure HTML of a run, with Node.js and npm."""
+    try:
+        click.echo(str(render(directory)))
+    except CannotRender as exc:
+        raise click.UsageError(str(exc)) from exc
