@@ -84,9 +84,12 @@ class CallHandlers(Protocol):
 class Services(Protocol):
     """What all sessions share."""
 
-    handlers: CallHandlers
     now: Callable[[], datetime]
     log_message: Callable[[LoggedMessage], None]  # never waits, never fails
+
+    @property
+    def handlers(self) -> CallHandlers:
+        """What carries out CALLs."""
 
     async def quarantine(
         self, *, identity: str, action: str, text: str, reason: str, at: datetime
