@@ -43,9 +43,10 @@ async def clean_up(
     cleaning = _Cleaning(station, milliseconds=milliseconds, answer_timeout_s=answer_timeout_s)
     try:
         async with asyncio.timeout(time_s):
-            if not station.is_connected:
+            if not wire.is_open:
                 if not wire.has_answers:
                     return []  # it never took part: there is nothing to undo
+                await station.wait_closed()
                 await station.connect()
             for transaction in list(ledger.open.values()):
                 await cleaning.stop(transaction)

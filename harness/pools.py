@@ -7,20 +7,20 @@ in the next.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
-from re import Pattern as Regex
-from re import compile as regex
 from typing import Final
 
 from harness.drivers.driver import Credentials
-from harness.model import Scenario
+from harness.model import Check, Operator, Scenario, StepBase
 
 # Tags at the same place of these lists belong together: two cards and their parent.
 FAMILY: Final = ("valid", "valid_2", "parent")
 
-_TAG_VARIABLE: Final[Regex[str]] = regex(r"\$\{?(\w+?)_id_tag(_2)?\b")
+_REFERENCE: Final = re.compile(r"\$\{?(\w+)")
+_TAG_VARIABLE: Final = re.compile(r"(\w+?)_id_tag(_\d+)?")
 
 
 class PoolError(Exception):
@@ -108,35 +108,44 @@ class Pools:
 
 
 def roles_used(scenario: Scenario) -> frozenset[str]:
-    """Return the roles whose tags a scenario names anywhere, such as ``valid`` or ``blocked``."""
-    found: set[str] = set()
-    _gather([scenario.steps, scenario.variables, scenario.configuration], found)
-    return frozenset(found)
+    """Return the roles whose tags a scenario needs, such as ``valid`` or ``blocked``.
+
+    What it captures or sets itself under such a name is not taken from a pool.
+    """
+    names, own = set[str](), set(scenario.variables)
+    _gather([scenario.steps, scenario.variables, scenario.configuration], names, own)
+    return frozenset(
+        match[1] + (match[2] or "")
+        for name in names - own
+        if (match := _TAG_VARIABLE.fullmatch(name))
+    )
 
 
 def variable_of(role: str) -> str:
     """Return the variable that holds a role's tag: ``valid_2`` is ``valid_id_tag_2``."""
-    name, _, number = role.partition("_")
-    if number.isdecimal():
-        return f"{name}_id_tag_{number}"
-    return f"{role}_id_tag"
+    name, _, number = role.rpartition("_")
+    return f"{name}_id_tag_{number}" if number.isdecimal() and name else f"{role}_id_tag"
 
 
 def _pool(role: str) -> str:
     return "family" if role in FAMILY else role
 
 
-def _gather(value: object, found: set[str]) -> None:
+def _gather(value: object, names: set[str], own: set[str]) -> None:
+    """Collect the variables a value refers to, and those it sets."""
     if isinstance(value, str):
-        for match in _TAG_VARIABLE.finditer(value):
-            found.add(match[1] + (match[2] or ""))
+        names.update(_REFERENCE.findall(value))
     elif isinstance(value, Mapping):
         for item in value.values():
-            _gather(item, found)
+            _gather(item, names, own)
     elif isinstance(value, list | tuple):
         for item in value:
-            _gather(item, found)
+            _gather(item, names, own)
     elif is_dataclass(value) and not isinstance(value, type):
+        if isinstance(value, Check) and value.operator is Operator.CAPTURE:
+            own.add(str(value.argument))
+        if isinstance(value, StepBase):
+            own.update(value.bindings)
         for member in fields(value):
             if member.name not in ("position", "note"):
-                _gather(getattr(value, member.name), found)
+                _gather(getattr(value, member.name), names, own)

@@ -289,6 +289,8 @@ class Runner:
 
     async def _connect(self, step: Connect) -> None:
         began = len(self._wire.events)
+        if self._is_offline:
+            await self._station.wait_closed()  # the old one's tasks may still be ending
         try:
             await self._station.connect()
         except HandshakeRefused as error:
@@ -309,7 +311,7 @@ class Runner:
             self._progress.pings_s.append(round_trip_s)
 
     async def _disconnect(self, step: Disconnect) -> None:
-        if self._station.is_connected:
+        if not self._is_offline:
             if step.how == "drop":
                 self._station.drop()
             else:
@@ -540,7 +542,7 @@ class Runner:
     async def _answer_rest(self) -> None:
         """Answer what was held for steps that were never reached: the CSMS waits for it."""
         for arrival in self._awaited.arrived.values():
-            if arrival.event not in self._answered and self._station.is_connected:
+            if arrival.event not in self._answered and not self._is_offline:
                 self._answered.add(arrival.event)
                 await self._station.answer_as_model(arrival.call)
 
@@ -571,7 +573,7 @@ class Runner:
             message = f"`wait` needs a number of seconds, not {seconds!r}."
             self._fail(step, "harness.step", Severity.ERROR, message)
             raise _StepFailed
-        began_s, was_online = monotonic_s(), self._station.is_connected
+        began_s, was_online = monotonic_s(), not self._is_offline
         try:
             # A connection that ends meanwhile ends the wait: the next step could not follow.
             lost = await self._wire.until(
@@ -584,7 +586,7 @@ class Runner:
 
     async def _settle(self) -> float:
         """Keep the connection open to see that nothing more comes."""
-        if not self._station.is_connected:
+        if self._is_offline:
             return 0.0
         began_s = monotonic_s()
         await self._wire.until(
@@ -706,7 +708,7 @@ class Runner:
 
     @property
     def _is_offline(self) -> bool:
-        return not self._station.is_connected
+        return not self._wire.is_open
 
     def _scope(self, step: Step) -> dict[str, Json]:
         return expressions.scope(

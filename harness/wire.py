@@ -12,7 +12,11 @@ from simulator.trace import Direction, Event, EventKind
 
 
 class Wire:
-    """The events of one charge point, in order, and what they add up to."""
+    """The events of one charge point, in order, and what they add up to.
+
+    Attributes:
+        is_open: whether its connection is open, as far as the events tell.
+    """
 
     def __init__(self, on_change: Callable[[Ledger], None] | None = None) -> None:
         """Start with nothing.
@@ -22,6 +26,7 @@ class Wire:
         """
         self.events: list[Event] = []
         self.ledger = Ledger()
+        self.is_open = False
         self._on_change = on_change
         self._indices: dict[int, int] = {}
         self._changed = asyncio.Event()
@@ -30,6 +35,8 @@ class Wire:
         """Take the next event."""
         self._indices[id(event)] = len(self.events)
         self.events.append(event)
+        if event.kind in (EventKind.OPENED, EventKind.CLOSED):
+            self.is_open = event.kind is EventKind.OPENED
         self.ledger.note(event)
         if self._on_change is not None and event.kind is EventKind.FRAME:
             self._on_change(self.ledger)
