@@ -13,7 +13,7 @@ from typing import Any, Final
 MASK: Final = "***"
 
 _HIDDEN_CONFIGURATION_KEY: Final = "authorizationkey"
-_URL_PASSWORD: Final = re.compile(r"(:(?:\\?/){2}[^/\\\s:@\"]*):[^\s\"]+@")
+_URL_PASSWORD: Final = re.compile(r"(:(?:\\?/){2}[^/\\\s:@\"]*):[^/\\\s\"]+@")
 
 
 def mask_secrets(text: str) -> str:
@@ -30,7 +30,7 @@ def mask_secrets(text: str) -> str:
         return hidden if is_named else text
     if not _mask(frame):
         return text
-    return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(frame, separators=(",", ":"))
 
 
 def _mask(frame: Any) -> bool:

@@ -275,14 +275,17 @@ class Store:
         nobody's way.
         """
         portion = self._log.portion()
-        if not portion:
-            return False
+        return bool(portion) and self._write_portion(portion)
+
+    def _write_portion(self, portion: list[LoggedMessage]) -> bool:
         try:
             self._transact([self._log.operation(portion)])
         except CommitFailed:
             return False
         except Exception:
-            logger.exception("The message log lost %d frames", len(portion))
+            if len(portion) > 1:  # only the culprit is lost
+                return all(self._write_portion([entry]) for entry in portion)
+            logger.exception("The message log lost a frame of %s", portion[0].identity)
         self._log.forget(portion)
         return True
 
