@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -26,7 +27,7 @@ from csms.storage.store import Store
 from csms.version import version as installed_version
 
 EXIT_WRONG_USE: Final = 2
-LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LOG_FORMAT: Final = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s"
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 T = TypeVar("T")
@@ -74,16 +75,25 @@ def serve(config_file: Path | None, **flags: str | None) -> None:
     The HTTP API wants a bearer token: CSMS_API_TOKEN, or one of `csms token add`.
     """
     settings = _load(config_file, flags)
-    logging.basicConfig(
-        stream=sys.stderr, level=settings.log_level.upper(), format=LOG_FORMAT, force=True
-    )
-    logging.Formatter.converter = lambda *_: datetime.now(UTC).timetuple()
+    _configure_logging(settings.log_level)
     for warning in config.misspelt(os.environ):
         logging.getLogger("csms").warning(warning)
     try:
         app.run(settings, announce=_announce)
     except (app.CannotStart, StorageError) as error:
         raise WrongUse(str(error)) from None
+
+
+def _configure_logging(level: str) -> None:
+    """Log to standard error, in UTC; libraries only say what is wrong unless we debug."""
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter(LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    if level != "debug":
+        for library in ("alembic", "uvicorn", "websockets"):
+            logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def _announce(line: str) -> None:

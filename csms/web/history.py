@@ -1,15 +1,17 @@
 """What happened: the message log, and transaction messages that wait for a person."""
 
 from functools import partial
+from http import HTTPStatus
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from csms.domain.model import StoredMessage
 from csms.storage import message_log, quarantine
 from csms.web.models import MessageView, Page, QuarantineView, QueryTime
 from csms.web.paging import DEFAULT_LIMIT, Cursor, Limit, cut, read_cursor
 from csms.web.parameters import Identity
+from csms.web.problems import Problem
 from csms.web.services import Services, ServicesOf, known_charge_point
 
 router = APIRouter(tags=["history"])
@@ -74,6 +76,21 @@ async def list_quarantine(
     )
     page, following = cut(found, limit, lambda one: one.record_id)
     return Page(items=[QuarantineView.model_validate(one) for one in page], next=following)
+
+
+@router.delete(
+    "/quarantine/{record_id}",
+    summary="Delete a refused message somebody has dealt with",
+    status_code=HTTPStatus.NO_CONTENT,
+)
+async def delete_quarantined(
+    record_id: Annotated[int, Path(ge=1, lt=2**63)], services: ServicesOf
+) -> None:
+    """It is gone for good."""
+    if not await services.store.write(partial(quarantine.remove, record_id=record_id)):
+        raise Problem(
+            HTTPStatus.NOT_FOUND, "unknown-quarantined-message", f"there is no {record_id} here"
+        )
 
 
 async def _messages(
