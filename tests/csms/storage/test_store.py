@@ -410,6 +410,7 @@ async def test_logged_messages_are_there_after_a_flush(store: Store) -> None:
     assert store.dropped_messages == 0
 
 
+@pytest.mark.slow
 async def test_log_is_written_without_a_flush(store: Store) -> None:
     """An idle writer writes the log by itself, again and again."""
     for number in range(2):
