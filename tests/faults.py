@@ -14,9 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.miniatures import Bend, Incoming, Link, Order
+from tests.miniatures import Bend, Frames, Incoming, Link, Order
 
-Frames = Sequence[str | bytes]
 Edit = Callable[[str], Frames]
 
 
@@ -205,7 +204,7 @@ def answer_faults(number: int, action: str) -> list[Planted]:
         Planted(
             f"{at} to a wrong id",
             AnswerBent(number, misaddressed),
-            frozenset({"answer.unknown-id"}),
+            frozenset({"answer.wrong-id"}),
         ),
         Planted(f"{at} twice", AnswerBent(number, twice), frozenset({"answer.twice"})),
     ]

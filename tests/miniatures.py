@@ -16,13 +16,16 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import count
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 from urllib.parse import unquote
 from uuid import uuid4
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+
+# Messages to send; one that is a list goes out in that many WebSocket fragments.
+Frames: TypeAlias = Sequence[str | bytes | list[str]]
 
 # How a card stands is told by the first letters of its id tag.
 STANDINGS = {"INVALID": "Invalid", "EXPIRED": "Expired", "BLOCKED": "Blocked"}
@@ -71,11 +74,17 @@ class Link:
         self.bend = bend
         self.pending: dict[str, asyncio.Future[list[Any]]] = {}
 
-    async def send(self, frames: Sequence[str | bytes]) -> None:
+    async def send(self, frames: Frames) -> None:
         """Send frames as they are; a connection that has gone is nobody's fault here."""
         with contextlib.suppress(ConnectionClosed):
             for frame in frames:
                 await self.socket.send(frame)
+
+    def expect(self, message_id: str) -> asyncio.Future[list[Any]]:
+        """Return a future of the frame that answers this message id."""
+        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self.pending[message_id] = future
+        return future
 
     async def request(self, action: str, payload: dict[str, Any]) -> None:
         """Send a CALL of our own that nobody ordered."""
@@ -88,11 +97,11 @@ class Bend:
     async def opened(self, link: Link) -> None:
         """Act right after a charge point connected."""
 
-    async def answers(self, link: Link, call: Incoming, frame: str) -> Sequence[str | bytes]:
+    async def answers(self, link: Link, call: Incoming, frame: str) -> Frames:
         """Return the frames that leave instead of the answer `frame`."""
         return [frame]
 
-    async def requests(self, link: Link, order: Order, frame: str) -> Sequence[str | bytes]:
+    async def requests(self, link: Link, order: Order, frame: str) -> Frames:
         """Return the frames that leave instead of the request `frame`."""
         return [frame]
 
@@ -229,11 +238,11 @@ class Miniature:
         order = Order(next(numbers), identity, action, payload)
         message_id = str(uuid4())
         frame = json.dumps([2, message_id, action, payload])
+        future = link.expect(message_id)
         frames = await link.bend.requests(link, order, frame)
         if not frames:  # a Central System that claims to have acted
+            del link.pending[message_id]
             return [3, message_id, {"status": "Accepted"}]
-        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        link.pending[message_id] = future
         await link.send(frames)
         return await future
 

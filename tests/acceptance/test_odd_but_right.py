@@ -1,0 +1,285 @@
+"""Central Systems that are odd but right stay green: the harness does not cry wolf."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.loader import load_file
+from harness.model import Scenario
+from harness.results import CaseResult, Verdict
+from harness.sut import Budget
+from tests.faults import EveryAnswerBent, Slow, payload, with_field
+from tests.miniatures import Bend, Frames, Incoming, Link, Miniature, Order
+from tests.proofs import Bench, core_scenarios, obligations, side_by_side
+
+pytestmark = pytest.mark.slow
+
+PATIENT = {
+    "ocpp_response_timeout": Budget(limit_s=30.0),
+    "authorize": Budget(limit_s=30.0),
+}
+
+
+@dataclass(frozen=True)
+class EveryFrame(Bend):
+    """Everything the Central System sends is written in another way."""
+
+    rewrite: Callable[[str], str | list[str]]
+
+    async def answers(self, link: Link, call: Incoming, frame: str) -> Frames:
+        return [self.rewrite(frame)]
+
+    async def requests(self, link: Link, order: Order, frame: str) -> Frames:
+        return [self.rewrite(frame)]
+
+
+class Pinging(Bend):
+    """A ping before and after every answer, and pongs nobody asked for."""
+
+    async def answers(self, link: Link, call: Incoming, frame: str) -> Frames:
+        await link.socket.ping()
+        await link.socket.pong(b"unasked")
+        return [frame]
+
+    async def answered(self, link: Link, call: Incoming) -> None:
+        await link.socket.ping()
+
+
+@dataclass(frozen=True)
+class ShortIds(Bend):
+    """Message ids of the Central System are "1", "2", "3" …; a station sees each once."""
+
+    ids: count[int] = field(default_factory=lambda: count(1))
+
+    async def requests(self, link: Link, order: Order, frame: str) -> Frames:
+        kind, message_id, action, body = json.loads(frame)
+        short = str(next(self.ids))
+        link.pending[short] = link.pending.pop(message_id)
+        return [json.dumps([kind, short, action, body])]
+
+
+@dataclass(frozen=True)
+class ClosesAtTheEnd(Bend):
+    """The connection is closed with 1001 once the case has had its last answer."""
+
+    last: int
+    code: int = 1001
+
+    async def answered(self, link: Link, call: Incoming) -> None:
+        if call.number == self.last:
+            await link.socket.close(self.code, "bye")
+
+
+def reordered(frame: str) -> str:
+    """Write the keys of every object in the opposite order."""
+
+    def turn(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: turn(value[name]) for name in reversed(value)}
+        return [turn(one) for one in value] if isinstance(value, list) else value
+
+    return json.dumps(turn(json.loads(frame)))
+
+
+def escaped(frame: str) -> str:
+    """Write letters of texts as Unicode escapes, and slashes escaped."""
+    return re.sub(r'(?<=")Accepted(?=")', r"\\u0041ccepted", frame).replace("/", "\\/")
+
+
+def times(change: Callable[[str], str]) -> Callable[[str], str]:
+    """Rewrite every time in a frame."""
+    return lambda frame: re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", lambda found: change(found[0]), frame)
+
+
+def in_future() -> str:
+    """Return a time a month from now."""
+    return (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def optional_fields(body: dict[str, Any]) -> None:
+    """Say of an accepted card when it expires and which group it is in."""
+    if body.get("idTagInfo", {}).get("status") == "Accepted":
+        body["idTagInfo"] |= {"expiryDate": in_future(), "parentIdTag": "GROUP"}
+
+
+ODD: dict[str, Bend] = {
+    "keys in another order": EveryFrame(reordered),
+    "white space between all tokens": EveryFrame(
+        lambda frame: json.dumps(json.loads(frame), indent=2, separators=(" ,", " : "))
+    ),
+    "no white space at all": EveryFrame(
+        lambda frame: json.dumps(json.loads(frame), separators=(",", ":"))
+    ),
+    "white space around the frame": EveryFrame(lambda frame: f"\r\n\t {frame} \n"),
+    "letters as escapes": EveryFrame(escaped),
+    "times with +00:00": EveryFrame(times(lambda text: text.replace("Z", "+00:00"))),
+    "times without a fraction": EveryFrame(times(lambda text: text[:19] + "Z")),
+    "times with six digits": EveryFrame(times(lambda text: text[:-1] + "000Z")),
+    "a clock two seconds behind": EveryFrame(
+        times(
+            lambda text: (datetime.fromisoformat(text) - timedelta(seconds=2)).strftime(
+                "%Y-%m-%dT%H:%M:%S.000Z"
+            )
+        )
+    ),
+    "allowed optional fields": EveryAnswerBent(payload(optional_fields)),
+    "heartbeats once a day": EveryAnswerBent(with_field(["interval"], 86400), "BootNotification"),
+    "a heartbeat interval of a second": EveryAnswerBent(
+        with_field(["interval"], 1), "BootNotification"
+    ),
+    "vendor data rejected": EveryAnswerBent(with_field(["status"], "Rejected"), "DataTransfer"),
+    "fragmented frames": EveryFrame(lambda frame: [frame[:5], frame[5:9], frame[9:]]),
+    "frequent pings": Pinging(),
+    "short message ids": ShortIds(),
+}
+
+
+def complaints(results: Sequence[CaseResult]) -> list[str]:
+    """Describe what is not green."""
+    return [
+        f"{one.case_id} {one.verdict}: {one.reason} {[found.message for found in one.findings]}"
+        for one in results
+        if one.verdict is not Verdict.PASSED
+    ]
+
+
+@pytest.mark.parametrize("oddity", ODD)
+async def test_an_odd_but_right_csms_passes_every_case(tmp_path: Path, oddity: str) -> None:
+    """What the standard allows never turns a case red, even in a strict run."""
+    async with Miniature() as miniature:
+        bench = Bench(miniature, tmp_path)
+        results = await side_by_side(
+            lambda scenario: bench.run(scenario, ODD[oddity]), core_scenarios()
+        )
+
+    assert complaints(results) == []
+
+
+async def test_large_transaction_ids_pass(tmp_path: Path) -> None:
+    """A transactionId just below 2^31 is as good as any (errata v4.0 §3.54)."""
+    async with Miniature(first_transaction_id=2**31 - 100) as miniature:
+        bench = Bench(miniature, tmp_path)
+        results = await side_by_side(lambda scenario: bench.run(scenario, Bend()), core_scenarios())
+
+    assert complaints(results) == []
+
+
+async def test_answers_after_two_seconds_pass(tmp_path: Path) -> None:
+    """A slow Central System is within the declared 30 s; only targets would complain."""
+    async with Miniature() as miniature:
+        bench = Bench(miniature, tmp_path)
+        results = await side_by_side(
+            lambda scenario: bench.run(
+                scenario, Slow(lambda: 2.0), budgets=PATIENT, action_timeout_s=30.0
+            ),
+            core_scenarios(),
+            at_a_time=40,
+        )
+
+    assert complaints(results) == []
+
+
+@pytest.mark.parametrize("code", [1000, 1001])
+async def test_closing_in_order_after_the_case_passes(tmp_path: Path, code: int) -> None:
+    """A Central System may end the connection when a case is over."""
+    async with Miniature() as miniature:
+        bench = Bench(miniature, tmp_path)
+
+        async def run(scenario: Scenario) -> CaseResult:
+            right = obligations(scenario, await bench.run(scenario, Bend()))
+            if right.requests and scenario.steps[-1].__class__.__name__ == "Receive":
+                return await bench.run(scenario, Bend())  # its last frame is ours, not the CSMS's
+            return await bench.run(scenario, ClosesAtTheEnd(right.answers[-1][0], code))
+
+        results = await side_by_side(run, core_scenarios())
+
+    assert complaints(results) == []
+
+
+async def test_a_request_may_cross_our_call(tmp_path: Path) -> None:
+    """The Central System may send its request before it answers what we sent (CS-RPC-06)."""
+    case = tmp_path / "crossing.yaml"
+    case.write_text(
+        """\
+id: CROSSING
+title: A request crosses a Heartbeat
+profile: Core
+requirement: unconfirmed
+section: "0"
+purpose: The request comes while our own CALL is open.
+steps:
+  - operator: ClearCache
+    payload: {}
+  - send: Heartbeat
+    payload: {}
+  - receive: ClearCache
+    answer: {status: Accepted}
+""",
+        encoding="utf-8",
+    )
+
+    async with Miniature(bend=HoldsAnswerBack()) as miniature:
+        result = await Bench(miniature, tmp_path).run(load_file(case), HoldsAnswerBack())
+
+    assert complaints([result]) == []
+
+
+class HoldsAnswerBack(Bend):
+    """A Heartbeat is answered only after the request that was ordered meanwhile has left."""
+
+    def __init__(self) -> None:
+        self._held: list[str] = []
+        self._ordered = False
+
+    async def answers(self, link: Link, call: Incoming, frame: str) -> Frames:
+        if call.action != "Heartbeat" or self._ordered:
+            return [frame]
+        self._held.append(frame)
+        return []
+
+    async def requests(self, link: Link, order: Order, frame: str) -> Frames:
+        self._ordered = True
+        return [frame, *self._held]
+
+
+@pytest.mark.parametrize("status", [HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND])
+@pytest.mark.parametrize("body", ["", "<html>" * 1000, "\x00\x01"])
+async def test_a_refusal_is_told_whatever_its_body(
+    tmp_path: Path, status: HTTPStatus, body: str
+) -> None:
+    """A refused handshake is a finding that names the status, however odd the answer's body."""
+    async with Miniature(refuse=status, refuse_body=body) as miniature:
+        result = await Bench(miniature, tmp_path).run(core_scenarios()[0], Bend())
+
+    assert result.verdict is not Verdict.PASSED
+    assert any(str(status.value) in found.message for found in result.findings)
+
+
+async def test_random_delays_both_ways_change_no_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """20 times the 34 cases with delays of 0 to 50 ms each way: 680 of 680 pass."""
+    chance = random.Random(680)
+    async with Miniature() as miniature:
+        bench = Bench(miniature, tmp_path)
+        bend = Slow(lambda: chance.uniform(0, 0.05) + chance.uniform(0, 0.05))
+        results = await side_by_side(
+            lambda scenario: bench.run(scenario, replace(bend)), core_scenarios() * 20
+        )
+
+    passed = sum(one.verdict is Verdict.PASSED for one in results)
+    with capsys.disabled():
+        print(f"\nwith random delays: {passed} of {len(results)} pass")  # noqa: T201 - a figure
+    assert complaints(results) == []
+    assert len(results) == 680
