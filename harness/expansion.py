@@ -145,6 +145,7 @@ class Expander:
         self._lists = lists
         self._counts: Counter[str] = Counter()
         self.expanded = Expanded()
+        self.circles: list[Problem] = []  # kept apart: they show only deep inside
 
     def start(self, name: str, source: Source, at: Parts, problems: list[Problem]) -> None:
         """Expand the state a scenario starts from."""
@@ -166,6 +167,7 @@ class Expander:
             within=(state.name,),
         )
         self._steps(place, ("steps",))
+        problems += [one for one in self.circles if one not in problems]
 
     # --- lists of steps --------------------------------------------------------------------------
 
@@ -249,7 +251,8 @@ class Expander:
             return
         if name in place.within:
             chain = " → ".join((*place.within, name))
-            self._problem(place, at, f"the state {name} uses itself: {chain}")
+            message = f"the state {name} uses itself: {chain}"
+            self.circles.append(Problem(place.source.value_at(*at), message))
             return
         if not state.is_usable:
             self._problem(place, at, f"the state {name} has errors of its own", state.source.file)
@@ -321,6 +324,7 @@ class Expander:
                 inner._counts = self._counts
                 inner._steps(replace(place, prefix=f"{path}."), (*parts, "any_order"))
                 self.expanded.uses.update(inner.expanded.uses)
+                self.circles += inner.circles
                 return AnyOrder(steps=tuple(inner.expanded.steps), **shared)
             case _:
                 raise AssertionError(f"no such kind of step: {kind}")
