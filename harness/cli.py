@@ -125,9 +125,11 @@ def run(
         if value is not None:
             arguments += [name, value]
     arguments += ["--ocpp-strict"] * strict + ["-x"] * stop_at_first
+    latest = Path(reports) / LATEST
+    before = latest.resolve()
     code = int(pytest.main([*arguments, *(str(path) for path in paths or [library_directory()])]))
-    if html and (Path(reports) / LATEST).exists():
-        _render_if_possible(Path(reports) / LATEST)
+    if html and latest.exists() and latest.resolve() != before:
+        _render_if_possible(latest)
     sys.exit(code if code in (0, 1) else _WRONG_USE)
 
 

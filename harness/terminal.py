@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from harness.plugin import RUN, Run, ScenarioItem, show_end
+from harness.plugin import RUN, scenario_items
 from harness.report.summary import STYLES
 from harness.results import CaseResult, Verdict
+from harness.run_plugin import RunPlugin
 
 
 @pytest.hookimpl(trylast=True)
@@ -56,7 +57,7 @@ class _Terminal:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Say what is about to run; the plugin starts it after this."""
         run = self._run()
-        count = sum(isinstance(item, ScenarioItem) for item in session.items)
+        count = sum(1 for _ in scenario_items(session.items))
         if self._config.option.collectonly:
             for item in session.items:
                 self._out.print(Text(item.nodeid), soft_wrap=True)
@@ -142,7 +143,7 @@ class _Terminal:
         self._stop_progress()
         run = self._run()
         if run is not None:
-            show_end(run, self._out)
+            run.show(self._out)
         if self._has_collection_errors:
             words = "nothing was run: correct the files named above first"
             self._err.print(Text(words, style="bold red"))
@@ -153,5 +154,5 @@ class _Terminal:
             self._progress.stop()
             self._progress = None
 
-    def _run(self) -> Run | None:
+    def _run(self) -> RunPlugin | None:
         return self._config.stash.get(RUN, None)

@@ -51,14 +51,17 @@ def render(run: Path) -> Path:
         config = Path(folder) / "allurerc.json"
         config.write_text(json.dumps(_config(report, run, output)), "utf-8")
         shutil.rmtree(output, ignore_errors=True)
-        _call(
+        said = _call(
             [node, str(program), "generate", "--config", str(config), str(run / ALLURE_RESULTS)],
             directory=Path(folder),
             timeout_s=_RENDER_TIMEOUT_S,
         )
     page = output / "index.html"
     if not page.is_file():
-        raise CannotRender(f"Allure wrote no {page}")
+        words = [line.strip() for line in said.splitlines() if "Error" in line] or [
+            "no reason given"
+        ]
+        raise CannotRender(f"Allure wrote no {page}: {words[0]}")
     return page
 
 
@@ -151,4 +154,4 @@ def _call(command: list[str], *, directory: Path, timeout_s: float) -> str:
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip().splitlines()
         raise CannotRender(f"{name} failed: {words[-1] if words else done.returncode}")
-    return done.stdout
+    return done.stdout + done.stderr

@@ -157,7 +157,7 @@ def test_each_kind_of_result_has_its_category(
         str(rule["name"])
         for rule in CATEGORIES
         if test["status"] in rule.get("matchedStatuses", [test["status"]])
-        and re.fullmatch(str(rule.get("messageRegex", "(?s).*")), message)
+        and re.fullmatch(str(rule.get("messageRegex", r"[\s\S]*")), message)
     ]
     assert next(iter(fitting), "") == category
 

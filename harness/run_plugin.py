@@ -1,0 +1,348 @@
+"""The part of the pytest plugin that exists only in a run, that is, with ``--sut``.
+
+Cases run on a background event loop side by side; each item waits for its own and is reported with
+its own times. Under xdist each worker runs its cases one after the other, on identities of its own,
+and the controlling process gathers what they report. Files are `harness.report`'s business.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import allure_commons
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from harness import known_failures
+from harness.background import Background
+from harness.engine import EngineError, RunOptions
+from harness.loader import library_directory
+from harness.plugin import ScenarioItem, near, scenario_items
+from harness.report.allure import AllureCase, AllureFiller
+from harness.report.directory import ALLURE_RESULTS, JUNIT, ReportsUnwritable, RunDirectory
+from harness.report.document import Known, Report, decode, encode
+from harness.report.outcome import UNUSABLE, Outcome
+from harness.report.recorder import Recorder
+from harness.report.summary import print_summary
+from harness.results import CaseResult, RunResult, Verdict
+from harness.sut import SutError, SystemUnderTest, find_sut
+from harness.sut import load as load_sut
+
+# Python hands the interpreter from thread to thread this often. Its default of 5 ms would show up
+# in every answer measured while the main thread writes reports.
+_SWITCH_INTERVAL_S: Final = 0.0005
+
+
+class RunPlugin:
+    """One run in one pytest process. Workers of xdist record nothing themselves.
+
+    Attributes:
+        ids: the ids of all collected cases, selected or not.
+        listeners: called with each result, possibly on another thread.
+        report, outcome: set at the end.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Make the run's folder, and point Allure and JUnit to it."""
+        self.config = config
+        self.sut_path = near(find_sut(config.option.sut))
+        self.sut: SystemUnderTest | None = None
+        self.edition = ""
+        self.ids: set[str] = set()
+        self.listeners: list[Callable[[CaseResult], None]] = []
+        self.recorder: Recorder | None = None
+        self.report: Report | None = None
+        self.outcome: Outcome | None = None
+        self._trouble = ""  # why the run cannot begin, told once pytest can show it
+        self._worker: dict[str, Any] = getattr(config, "workerinput", {})
+        self._filler: AllureFiller | None = None
+        self._background: Background | None = None
+        self._futures: dict[str, Future[CaseResult]] = {}
+        self._known: Known | None = None  # of the case that is reported now
+        self._from_workers: list[RunResult] = []
+        self._switch_interval_s = sys.getswitchinterval()
+        if config.args_source is not pytest.Config.ArgsSource.ARGS:
+            config.args = [str(library_directory())]
+        if self._worker:
+            self._point_allure(Path(self._worker["preflight_directory"]))
+        elif not config.option.collectonly:
+            self._make_directory()
+
+    def _make_directory(self) -> None:
+        option = self.config.option
+        known = known_failures.KnownFailures()
+        try:
+            if option.known_failures:
+                known = known_failures.load(Path(option.known_failures))
+            directory = RunDirectory.create(
+                Path(option.reports), started_at=datetime.now(UTC), keep=option.keep
+            )
+        except (ReportsUnwritable, known_failures.KnownFailuresError) as exc:
+            self._trouble = str(exc)
+            return
+        self.recorder = Recorder(directory, known)
+        self._point_allure(directory.path)
+        if not getattr(option, "xmlpath", None):
+            option.xmlpath = str(directory.path / JUNIT)
+
+    def _point_allure(self, directory: Path) -> None:
+        if not getattr(self.config.option, "allure_report_dir", None):
+            self.config.option.allure_report_dir = str(directory / ALLURE_RESULTS)
+
+    @property
+    def _is_controller(self) -> bool:
+        """Whether the cases run in workers of xdist and not here."""
+        return self.config.pluginmanager.hasplugin("dsession")
+
+    def _folder(self) -> Path:
+        """Return where the started program and its log live; each worker has its own."""
+        if self.recorder is not None:
+            return self.recorder.directory.path.absolute()
+        return Path(self._worker["preflight_directory"]) / str(self._worker["workerid"])
+
+    def tell(self, result: CaseResult) -> None:
+        """Pass a result on to everyone who listens."""
+        for listener in self.listeners:
+            listener(result)
+
+    # --- before the first case -----------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Read the system-under-test file before anything else; what is wrong ends the run."""
+        if self._trouble:
+            pytest.exit(self._trouble, returncode=UNUSABLE)
+        collects_only = self.recorder is None and not self._worker
+        folder = Path(self.config.option.reports) if collects_only else self._folder()
+        try:
+            self.sut = load_sut(self.sut_path, run_dir=folder)
+        except SutError as exc:
+            pytest.exit(str(exc), returncode=UNUSABLE)
+        self.edition = self.config.option.edition or self.sut.edition
+        if self.recorder is not None and self._is_controller:
+            self._begin(self.recorder, self.sut)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Start the system under test and all selected cases."""
+        items = list(scenario_items(session.items))
+        option = self.config.option
+        if not items or self.sut is None or option.collectonly:
+            return
+        if session.testsfailed and not option.continue_on_collection_errors:
+            return
+        if self.recorder is not None:
+            self._begin(self.recorder, self.sut)
+        worker_id = str(self._worker.get("workerid", ""))
+        options = RunOptions(
+            run_dir=self._folder(),
+            edition=self.edition,
+            strict=option.ocpp_strict,
+            settle_s=option.settle,
+            concurrency=1 if self._worker else option.concurrency,
+            worker=int(worker_id.removeprefix("gw") or 0),
+            workers=int(self._worker.get("workercount", 1)),
+            leftovers=Path(option.reports) / f"leftovers{worker_id}.jsonl",
+        )
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        self._background = Background(self.sut, options, on_result=self.tell)
+        try:
+            self._background.start()
+        except EngineError as exc:
+            pytest.exit(str(exc), returncode=UNUSABLE)
+        self._filler = AllureFiller(
+            sut_name=self.sut.name,
+            edition=self.edition,
+            links=dict(getattr(option, "allure_link_pattern", ())),
+        )
+        allure_commons.plugin_manager.register(self._filler)
+        if not self._worker:  # a worker learns its share of the cases only one by one
+            for item in items:
+                self._futures[item.nodeid] = self._background.submit(item.scenario)
+
+    def _begin(self, recorder: Recorder, sut: SystemUnderTest) -> None:
+        recorder.begin(sut_name=sut.name, edition=self.edition)
+        self.listeners.insert(0, recorder.add)
+
+    # --- case by case --------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Wait for the case. One that was not run is not reported at all."""
+        if not isinstance(item, ScenarioItem) or self._background is None:
+            return None
+        future = self._futures.get(item.nodeid) or self._background.submit(item.scenario)
+        result = item.result = future.result()
+        item.user_properties += [
+            ("verdict", result.verdict.value),
+            ("profile", result.profile.value),
+            ("requirement", result.requirement.value),
+            ("case list", self.edition),
+        ]
+        self._known = self.recorder.known.excuse(result) if self.recorder else None
+        if self._filler is not None:
+            self._filler.current = AllureCase(item.scenario, result, self._known)
+        return True if result.verdict is Verdict.NOT_RUN else None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Give the report the case's own times, and known failures their own outcome."""
+        report = yield
+        if not isinstance(item, ScenarioItem) or item.result is None:
+            return report
+        result = item.result
+        if call.when == "call" or (call.when == "setup" and report.failed):
+            report.duration = result.duration_s
+            if result.started_at is not None:
+                report.start = result.started_at.timestamp()
+                report.stop = report.start + result.duration_s
+            self._apply_known(result, report)
+            if result.verdict is Verdict.NOT_APPLICABLE:
+                position = result.position
+                report.longrepr = (position.file, position.line, f"Skipped: {result.reason}")
+        if call.when == "teardown" and self._worker:
+            report.preflight_case = json.dumps(encode(result))  # type: ignore[attr-defined]
+        return report
+
+    def _apply_known(self, result: CaseResult, report: pytest.TestReport) -> None:
+        if self._known is not None and report.failed:
+            report.outcome = "skipped"
+            report.wasxfail = f"{self._known.reason} ({self._known.where})"
+        elif report.passed and self.recorder is not None:
+            known = self.recorder.known
+            if (entry := known.entry_for(result.case_id)) is not None:
+                report.outcome = "failed"
+                report.longrepr = (
+                    f"{result.case_id} passes, but {known.file} lists it as {entry.pattern!r}:"
+                    f" {entry.reason} ({entry.where}). Remove the entry."
+                )
+
+    # --- with xdist ----------------------------------------------------------------------------
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker where the run's folder is."""
+        if self.recorder is not None:
+            directory = self.recorder.directory.path.absolute()
+            node.workerinput["preflight_directory"] = str(directory)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take a case that a worker ran."""
+        text = getattr(report, "preflight_case", "")
+        if text and not self._worker:
+            self.tell(decode(CaseResult, json.loads(text)))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what a worker knows beyond the cases it reported."""
+        rest = getattr(node, "workeroutput", {}).get("preflight_rest")
+        if rest:
+            self._from_workers.append(decode(RunResult, json.loads(rest)))
+
+    def _hand_over(self, found: RunResult) -> None:
+        """Give the controlling process what its reports need beyond the cases reported."""
+        rest = tuple(case for case in found.cases if case.verdict is Verdict.NOT_RUN)
+        output: dict[str, str] = self.config.workeroutput  # type: ignore[attr-defined]
+        output["preflight_rest"] = json.dumps(encode(replace(found, cases=rest)))
+
+    def _merge(self, recorder: Recorder, sut: SystemUnderTest) -> RunResult:
+        """Return the run that all workers made together."""
+        parts = self._from_workers
+        not_run = tuple(case for part in parts for case in part.cases)
+        return RunResult(
+            started_at=recorder.started_at,
+            duration_s=(datetime.now(UTC) - recorder.started_at).total_seconds(),
+            sut_name=sut.name,
+            edition=self.edition,
+            cases=tuple(sorted((*recorder.cases, *not_run), key=lambda case: case.case_id)),
+            findings=tuple(finding for part in parts for finding in part.findings),
+            settings=parts[0].settings if parts else {},
+            stopped=next((part.stopped for part in parts if part.stopped), ""),
+        )
+
+    # --- the end -------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int
+    ) -> Generator[None, object, object]:
+        """Stop everything, write the reports, and turn the outcome into the exit code."""
+        found = self._stop(session, exitstatus)
+        if self._worker:
+            if found is not None:
+                self._hand_over(found)
+            return (yield)
+        if self.recorder is not None:
+            if found is None and self.sut is not None and self._is_controller:
+                found = self._merge(self.recorder, self.sut)
+            session.exitstatus = self._conclude(self.recorder, found, int(exitstatus))
+        try:
+            result = yield
+        except OSError as exc:  # pytest's JUnit file; ours tell their own troubles
+            result = None
+            if self.recorder is not None:
+                path = Path(self.config.option.xmlpath)
+                self.recorder.trouble = str(ReportsUnwritable(path, exc))
+                session.exitstatus = session.exitstatus or UNUSABLE
+        if self.recorder is not None and self.report is not None:
+            self.recorder.copy_junit(Path(self.config.option.xmlpath))
+        return result
+
+    def _stop(self, session: pytest.Session, exitstatus: int) -> RunResult | None:
+        """Stop the background; return what it found, or None where nothing ever ran here."""
+        found = None
+        if self._background is not None:
+            stop = str(session.shouldfail or session.shouldstop or "")
+            if exitstatus == pytest.ExitCode.INTERRUPTED:
+                stop = "interrupted"
+            found = self._background.finish(stop=stop)
+            sys.setswitchinterval(self._switch_interval_s)
+        if self._filler is not None:
+            allure_commons.plugin_manager.unregister(self._filler)
+            if self._filler.trouble is not None and self.recorder is not None:
+                path = Path(self.config.option.allure_report_dir)
+                self.recorder.trouble = str(ReportsUnwritable(path, self._filler.trouble))
+        return found
+
+    def _conclude(self, recorder: Recorder, found: RunResult | None, exitstatus: int) -> int:
+        """Write the reports and return the exit code."""
+        if found is None:
+            if self._background is None:  # else the folder has the log that says why
+                recorder.directory.discard()
+            if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                self.outcome = Outcome(UNUSABLE, "no case was selected")
+            return UNUSABLE
+        library = {path.stem for path in library_directory().glob("*/*.yaml")}
+        self.report, self.outcome = recorder.finish(found, all_ids=self.ids | library)
+        if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            return UNUSABLE
+        return self.outcome.exit_code or exitstatus
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show verdicts, warnings and performance below pytest's own words."""
+        if self.outcome is None:
+            return
+        terminalreporter.section("OCPP Preflight")
+        text = io.StringIO()
+        self.show(Console(file=text, force_terminal=terminalreporter.hasmarkup, width=120))
+        terminalreporter.write(text.getvalue())
+
+    def show(self, console: Console) -> None:
+        """Print how the run ended, and why where it is not good."""
+        if self.recorder is None or self.outcome is None:
+            return
+        if self.report is not None:
+            print_summary(self.report, console, reports=str(self.recorder.directory.path))
+        for words in (self.outcome.reason, self.recorder.trouble):
+            if words:
+                console.print(Text(words, style="bold red"), soft_wrap=True)
