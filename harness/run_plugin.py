@@ -26,10 +26,11 @@ from harness import known_failures
 from harness.background import Background
 from harness.engine import EngineError, RunOptions
 from harness.loader import library_directory
-from harness.plugin import ScenarioItem, near, scenario_items
+from harness.plugin import HarnessFault, ScenarioItem, near, scenario_items
 from harness.report.allure import AllureCase, AllureFiller
 from harness.report.directory import ALLURE_RESULTS, JUNIT, ReportsUnwritable, RunDirectory
 from harness.report.document import Known, Report, decode, encode
+from harness.report.failure import explain
 from harness.report.outcome import UNUSABLE, Outcome
 from harness.report.recorder import Recorder
 from harness.report.summary import print_summary
@@ -207,6 +208,8 @@ class RunPlugin:
                 report.start = result.started_at.timestamp()
                 report.stop = report.start + result.duration_s
             self._apply_known(result, report)
+            if call.excinfo is not None and isinstance(call.excinfo.value, HarnessFault):
+                report.longrepr = explain(result)  # pytest asks repr_failure about calls alone
             if result.verdict is Verdict.NOT_APPLICABLE:
                 position = result.position
                 report.longrepr = (position.file, position.line, f"Skipped: {result.reason}")

@@ -128,7 +128,7 @@ class _Terminal:
         self._stop_progress()
         if isinstance(excinfo.value, pytest.exit.Exception):
             self._err.print(Text(str(excinfo.value.msg), style="bold red"))
-        else:
+        elif not isinstance(excinfo.value, pytest.Session.Interrupted):
             self._err.print(Text("interrupted: cleaning up, the results so far are kept"))
 
     def pytest_internalerror(self, excrepr: object) -> None:
