@@ -46,6 +46,7 @@ _T = TypeVar("_T")
 _SILENT_CASES: Final = 5  # after so many cases without any answer the rest is not run
 _REACH_TIMEOUT_S: Final = 5.0
 _INTERRUPT_S: Final = 2.0
+_DEATH_S: Final = 0.5  # how much later than its sockets a dying program is known to be dead
 _LEFTOVER_ANSWER_S: Final = 5.0
 # Where an answer in time may still come late by a turn of the loop, the driver must outlast it.
 _DRIVER_EXTRA_S: Final = 5.0
@@ -117,6 +118,7 @@ class Engine:
         )
         self._driver: Driver = NoDriver()
         self._process: SutProcess | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._journal = Journal(options.leftovers, sut.ocpp_url) if options.leftovers else None
         self._lag = LagMonitor()
         self._pools = Pools(self._identities, self._id_tags)
@@ -280,6 +282,8 @@ class Engine:
         self._running[runner] = task
         try:
             result = await asyncio.shield(task)
+            if self._process is not None:
+                result = await self._with_log(result, self._process, log_from)
         except asyncio.CancelledError:
             runner.interrupt(self.stopped or "interrupted")
             await asyncio.wait([task], timeout=_INTERRUPT_S)
@@ -287,11 +291,19 @@ class Engine:
             raise
         finally:
             del self._running[runner]
-        if self._process is not None:
-            result = replace(result, sut_log=self._process.log_window(log_from))
         if result.verdict is not Verdict.NOT_RUN:
             self._tag_answers += runner.tag_answers
             self._watch_silence(result, wire)
+        return result
+
+    async def _with_log(self, result: CaseResult, process: SutProcess, log_from: int) -> CaseResult:
+        """Add what the program logged; a case that its death cut off was not run."""
+        result = replace(result, sut_log=process.log_window(log_from))
+        if self._watch is not None and _is_cut_off(result.events):
+            # The kernel closes the sockets of a dying process before anyone is told of its death.
+            await asyncio.wait([self._watch], timeout=_DEATH_S)
+            if self._watch.done():
+                result = replace(result, verdict=Verdict.NOT_RUN, reason=self.stopped)
         return result
 
     def _runner(self, scenario: Scenario, lease: Lease, wire: Wire) -> Runner:
@@ -400,8 +412,8 @@ class Engine:
             await self._process.start()
         except StartError as error:
             raise EngineError(str(error)) from error
-        watch = asyncio.create_task(self._watch_process(self._process), name="watch program")
-        self._exits.push_async_callback(_end, watch)
+        self._watch = asyncio.create_task(self._watch_process(self._process), name="watch program")
+        self._exits.push_async_callback(_end, self._watch)
 
     async def _watch_process(self, process: SutProcess) -> None:
         code = await process.wait_died()
@@ -526,6 +538,15 @@ class _Slot:
         if self._is_held:
             self._is_held = False
             self._slots.release()
+
+
+def _is_cut_off(events: Sequence[Event]) -> bool:
+    """Say whether a connection ended without a word, or none came about."""
+    return any(
+        (event.kind is EventKind.CLOSED and event.detail.get("by") == "lost")
+        or (event.kind is EventKind.REFUSED and event.detail.get("status") is None)
+        for event in events
+    )
 
 
 def _silence(events: Sequence[Event], url: str) -> str:

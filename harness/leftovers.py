@@ -141,8 +141,12 @@ class Journal:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         line = json.dumps({"at": at, "url": self._url, **process, **entry}) + "\n"
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(line)
+        with self._path.open("ab+") as file:
+            # Whoever was killed while writing left half a line, which must not swallow this one.
+            if file.tell() > 0:
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read(1) == b"\n" else "\n" + line
+            file.write(line.encode())
 
 
 def _is_running(entry: dict[str, Any]) -> bool:
