@@ -1,17 +1,27 @@
 """The charge point itself, without I/O: inputs and moments in, outputs out.
 
 Spec: OCPP 1.6 ed. 2 with errata v4.0. The shell (`simulator.client`) carries the outputs out, in
-order, and wakes the charge point at `next_wakeup_s`.
+order, and wakes the charge point at `next_wakeup_s`. What each part decides is in its own module;
+here they are put together.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Final
 from uuid import uuid4
 
+from simulator import inputs, payloads
+from simulator.answers import HANDLERS, OCCUPIED
+from simulator.authorization import IdTagStore
+from simulator.boot import BootEvent, Registration
+from simulator.charging import Charging, is_busy
 from simulator.clock import Moment
-from simulator.errors import LocalProtocolError
+from simulator.connector import Connector, Report, Status
+from simulator.delivery import Delivery
+from simulator.errors import LocalProtocolError, RemoteProtocolError
 from simulator.frames import (
     CALL,
     Call,
@@ -24,13 +34,27 @@ from simulator.frames import (
     encode_result,
     parse,
 )
-from simulator.outputs import Output, ScriptedAnswer, Transmit
-from simulator.session import Reply, Request, Session
-from simulator.timers import Timers
+from simulator.keys import Configuration
+from simulator.meter import Meter
+from simulator.metering import Metering
+from simulator.outputs import Hangup, Output, ScriptedAnswer, Transmit
+from simulator.queue import TransactionQueue
+from simulator.registration import Registrar
+from simulator.reporting import StatusReports
+from simulator.session import Reply, Request
+from simulator.transactions import NO_ID, Reason
+from simulator.wire import Wire
+
+DEFAULT_POWER_W: Final = 11_040.0  # three phases, 230 V, 16 A
 
 
 class ChargePoint:
-    """One charge point: what it knows, what it does, what it answers."""
+    """One charge point: what it knows, what it does, what it answers.
+
+    Attributes:
+        connectors: by number; 0 is the charge point as a whole.
+        transactions_by_script: transactionIds a script got by hand-written frames, with connector.
+    """
 
     def __init__(
         self,
@@ -42,30 +66,137 @@ class ChargePoint:
         serial_number: str = "",
         firmware_version: str = "",
         keys: Mapping[str, str] | None = None,
+        needs_reboot: Iterable[str] = (),
+        has_fixed_cable: bool = False,
+        power_w: float = DEFAULT_POWER_W,
+        meter_wh: float = 0.0,
+        holds_back: bool = True,
         milliseconds: bool = True,
         new_message_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
+        """Make a charge point without power: it begins to act with `power_on`.
+
+        Args:
+            keys: configuration values that replace the defaults.
+            needs_reboot: keys whose change takes effect with the next start only.
+            has_fixed_cable: cables hang on the charge point and are not locked.
+            power_w: what an EV draws.
+            meter_wh: register of every meter at the beginning.
+            holds_back: messages about a transaction wait for its id; else, before the id is
+                known, they say -1 (both are met in the field, errata 3.18).
+            milliseconds: time stamps carry them.
+
+        Raises:
+            LocalProtocolError: an unknown key or an impossible value in `keys`.
+        """
         self.identity = identity
-        self.is_active = True
-        self.is_connected = False
-        self._new_message_id = new_message_id
-        self._session = Session()
-        self._timers = Timers()
-        self._outputs: list[Output] = []
-        self._late_answers = 0
+        self.vendor = vendor
+        self.model = model
+        self.serial_number = serial_number
+        self.firmware_version = firmware_version
+        self.transactions_by_script: dict[int, int] = {}
+        self.keys = Configuration(
+            keys,
+            connectors=connectors,
+            has_lock=not has_fixed_cable,
+            needs_reboot=tuple(needs_reboot),
+        )
+        self.connectors = {
+            number: Connector(
+                id=number,
+                meter=Meter(offered_w=max(power_w, DEFAULT_POWER_W), energy_wh=meter_wh),
+                has_lock=number > 0 and not has_fixed_cable,
+            )
+            for number in range(connectors + 1)
+        }
+        self.wire = Wire(keys=self.keys, milliseconds=milliseconds, new_message_id=new_message_id)
+        self._registrar = Registrar(
+            self.wire, boot_payload=self._boot_payload, on_accepted=self._accepted
+        )
+        self._reports = StatusReports(self.wire, self.connectors)
+        self._queue = TransactionQueue()
+        self._delivery = Delivery(self.wire, self._queue)
+        self._metering = Metering(self.wire, self.connectors, self._delivery, holds_back=holds_back)
+        self.charging = Charging(
+            self.wire,
+            self.connectors,
+            reports=self._reports,
+            delivery=self._delivery,
+            metering=self._metering,
+            power_w=power_w,
+            holds_back=holds_back,
+        )
         self._scripted: dict[str, deque[ScriptedAnswer]] = {}
+        self._late_answers = 0
+        self._soft_reset_waits = False
+
+    # --- what can be seen ----------------------------------------------------------------------
+
+    @property
+    def registration(self) -> Registration:
+        """Where the charge point stands with its CSMS."""
+        return self._registrar.state
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the model speaks by itself; else it only answers, and notes what scripts send."""
+        return self._registrar.is_active
+
+    @is_active.setter
+    def is_active(self, is_active: bool) -> None:
+        self._registrar.is_active = is_active
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the WebSocket is open."""
+        return self.wire.is_connected
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no CALL of ours waits or is open and no late answer is still to leave."""
+        return self.wire.session.is_idle and not self._late_answers
+
+    @property
+    def cache(self) -> IdTagStore:
+        """The authorization cache."""
+        return self.charging.cache
+
+    @property
+    def local_list(self) -> IdTagStore:
+        """The local authorization list."""
+        return self.charging.local_list
+
+    @property
+    def queued_messages(self) -> int:
+        """How many messages about transactions wait for delivery."""
+        return len(self._queue)
 
     # --- the shell's side ----------------------------------------------------------------------
 
     def connected(self, now: Moment) -> list[Output]:
-        """Take note that the WebSocket is open."""
-        self.is_connected = True
+        """Take note that the WebSocket is open.
+
+        After a restart that means BootNotification; else changed statuses and then the queue
+        (OCPP-J 1.6 §5.4).
+        """
+        self.wire.is_connected = True
+        if self.is_active:
+            if self.registration is Registration.STARTING:
+                self._registrar.boot_if_due(now)
+            elif self.registration is Registration.ACCEPTED:
+                self._registrar.note_activity(now)
+                self._reports.send_changed(now)
+                self._delivery.pump(now)
         return self._finish(now)
 
     def disconnected(self, now: Moment) -> list[Output]:
         """Take note that the WebSocket is gone; every CALL of ours ends."""
-        self.is_connected = False
-        for reply in self._session.connection_lost():
+        self.wire.is_connected = False
+        for name in ("heartbeat", "queue"):
+            self.wire.timers.cancel(name)
+        self.wire.timers.cancel_where(_is_late_answer)
+        self._late_answers = 0
+        for reply in self.wire.session.connection_lost():
             reply.request.on_reply(reply, now)
         return self._finish(now)
 
@@ -75,58 +206,75 @@ class ChargePoint:
 
     def receive(self, frame: Frame, now: Moment) -> list[Output]:
         """Take one frame of the CSMS and answer it, if it is a CALL."""
-        if isinstance(frame, Call):
-            self._answer(frame, now)
-        else:
-            self._receive_other(frame, now)
-        return self._finish(now)
-
-    def _receive_other(self, frame: CallResult | CallError | Unreadable, now: Moment) -> None:
-        if isinstance(frame, Unreadable):
-            if frame.message_type == CALL and frame.message_id is not None:
-                text = encode_error(
-                    frame.message_id, "FormationViolation", "; ".join(frame.defects)
+        self._registrar.note_activity(now)
+        match frame:
+            case Call():
+                self._answer(frame, now)
+            case CallResult() | CallError():
+                reply = self.wire.session.receive(frame)
+                if reply is not None:
+                    reply.request.on_reply(reply, now)
+            case Unreadable(message_type=int(kind), message_id=str(message_id)) if kind == CALL:
+                self._transmit(
+                    encode_error(message_id, "FormationViolation", "; ".join(frame.defects)[:255])
                 )
-                self._outputs.append(Transmit(text))
-            return
-        reply = self._session.receive(frame)
-        if reply is not None:
-            reply.request.on_reply(reply, now)
+            case Unreadable():
+                pass  # nothing that could be answered
+        return self._finish(now)
 
     def next_wakeup_s(self) -> float | None:
         """Return when `wake` is wanted, in monotonic seconds."""
-        times = [self._timers.next_s(), self._session.deadline_s]
+        times = (self.wire.timers.next_s(), self.wire.session.deadline_s)
         return min((time_s for time_s in times if time_s is not None), default=None)
 
     def wake(self, now: Moment) -> list[Output]:
         """Do what is due."""
-        self._timers.run_due(now)
-        reply = self._session.expire(now)
+        self.wire.timers.run_due(now)
+        reply = self.wire.session.expire(now)
         if reply is not None:
             reply.request.on_reply(reply, now)
         return self._finish(now)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no CALL of ours waits or is open and no late answer is still to leave."""
-        return self._session.is_idle and not self._late_answers
-
-    def apply(self, event: str, arguments: Mapping[str, object], now: Moment) -> list[Output]:
-        """Let something happen to the charge point, by name."""
-        raise LocalProtocolError(f"unknown input {event!r}")
-
     # --- scripts -------------------------------------------------------------------------------
 
+    def apply(self, event: str, arguments: Mapping[str, object], now: Moment) -> list[Output]:
+        """Let something happen to the charge point, by the name of one of `inputs.INPUTS`.
+
+        Raises:
+            LocalProtocolError: no such input, wrong arguments, or it cannot happen now.
+        """
+        if not self.is_active:
+            raise LocalProtocolError(f"{event}: this charge point only answers, it does not act")
+        inputs.run(self, event, arguments, now)
+        return self._finish(now)
+
     def submit(self, request: Request, now: Moment) -> list[Output]:
-        """Send a CALL the script wrote, as soon as no other one is open."""
-        if not self.is_connected:
+        """Send a CALL that a script wrote, once no other one is open; the model takes note.
+
+        Raises:
+            LocalProtocolError: there is no connection.
+        """
+        if not self.wire.is_connected:
             raise LocalProtocolError("not connected")
-        self._session.submit(request)
+
+        def on_reply(reply: Reply, now: Moment) -> None:
+            self._note_script(request, reply, now)
+            request.on_reply(reply, now)
+
+        noted = Request(
+            request.action, request.payload, request.message_id, request.timeout_s, on_reply
+        )
+        self.wire.session.submit(noted)
         return self._finish(now)
 
     def script_answer(self, action: str, answer: ScriptedAnswer, *, times: int = 1) -> None:
         """Answer the next `times` requests of `action` in this way."""
         self._scripted.setdefault(action, deque()).extend([answer] * times)
+
+    def set_clock(self, ahead_s: float) -> None:
+        """Let the charge point's own clock differ from true time, and stay so."""
+        self._registrar.is_clock_scripted = True
+        self.wire.clock_offset = timedelta(seconds=ahead_s)
 
     # --- answering -----------------------------------------------------------------------------
 
@@ -140,55 +288,245 @@ class ChargePoint:
         script = scripted.popleft() if scripted else ScriptedAnswer()
         if script.is_silent:
             return
-        response: CallResult | CallError
+        follow_up: Callable[[Moment], object] | None = None
+        answer: CallResult | CallError
         if script.error_code:
-            response = CallError(
-                call.message_id,
-                script.error_code,
-                script.error_description,
-                dict(script.error_details),
+            details = dict(script.error_details)
+            answer = CallError(
+                call.message_id, script.error_code, script.error_description, details
             )
         elif script.payload is not None:
-            response = CallResult(call.message_id, dict(script.payload))
+            answer = CallResult(call.message_id, dict(script.payload))
+        elif self.is_active and self.registration is Registration.REJECTED:
+            return  # a rejected charge point does not answer (§4.2)
         else:
-            response = self.respond(call, now)
-        if script.delay_s > 0:
-            self._late_answers += 1
-            self._timers.set(
-                ("answer", self._late_answers, call.message_id),
-                now.s + script.delay_s,
-                lambda _: self._answer_late(response),
-            )
-        else:
-            self._outputs.append(Transmit(encode(response)))
+            answer, follow_up = self._respond(call, now)
 
-    def _answer_late(self, response: CallResult | CallError) -> None:
-        self._late_answers -= 1
-        self._outputs.append(Transmit(encode(response)))
+        def leave(now: Moment) -> None:
+            self._transmit(encode(answer))
+            if follow_up is not None and self.is_active:
+                follow_up(now)
+
+        if script.delay_s <= 0:
+            leave(now)
+            return
+
+        def leave_late(now: Moment) -> None:
+            self._late_answers -= 1
+            leave(now)
+
+        self._late_answers += 1
+        name = (_LATE_ANSWER, call.message_id, self._late_answers)
+        self.wire.timers.set(name, now.s + script.delay_s, leave_late)
 
     def respond(self, call: Call, now: Moment) -> CallResult | CallError:
-        """Return the model's answer to a CALL."""
-        return CallError(call.message_id, "NotSupported", f"{call.action} is not supported")
+        """Return the model's own answer, without the deeds that follow it."""
+        return self._respond(call, now)[0]
 
-    # --- inside --------------------------------------------------------------------------------
+    def _respond(
+        self, call: Call, now: Moment
+    ) -> tuple[CallResult | CallError, Callable[[Moment], object] | None]:
+        if call.defects:
+            return CallError(call.message_id, "FormationViolation", call.defects[0]), None
+        try:
+            request = payloads.read_request(call.action, call.payload)
+        except RemoteProtocolError as exc:
+            return CallError(call.message_id, exc.code, exc.description), None
+        response = HANDLERS[call.action](self, request, now)
+        return CallResult(call.message_id, response.payload), response.follow_up
+
+    # --- what answers ask for ------------------------------------------------------------------
+
+    def charging_order(self) -> list[int]:
+        """Return connectors in the order a remote start without one tries them: plugged first."""
+        numbers = [number for number in self.connectors if number > 0]
+        return sorted(numbers, key=lambda n: (not self.connectors[n].inputs.is_plugged, n))
+
+    def can_start_remotely(self, connector: Connector) -> bool:
+        """Whether RemoteStartTransaction may be accepted for a connector (§5.11)."""
+        if connector.id == 0:
+            return False
+        if not self.is_active:
+            return self._told_status(connector) not in OCCUPIED
+        return (
+            self.registration is Registration.ACCEPTED
+            and self.charging.can_start(connector)
+            and connector.permission is None
+            and connector.asking is None
+        )
+
+    def is_busy(self, connector: Connector) -> bool:
+        """Whether taking a connector out of service has to wait."""
+        if self.is_active:
+            return is_busy(connector)
+        in_transaction = connector.id in self.transactions_by_script.values()
+        return in_transaction or self._told_status(connector) is Status.PREPARING
+
+    def _told_status(self, connector: Connector) -> Status:
+        told = self._reports.told(connector.id)
+        return connector.report.status if told is None else told.status
+
+    def set_availability(
+        self, connectors: Iterable[Connector], *, is_operative: bool, now: Moment
+    ) -> None:
+        """Put connectors in service, or out of it as soon as nobody is busy; survives restarts."""
+        for connector in connectors:
+            if is_operative:
+                connector.inoperative_scheduled = False
+                connector.change(is_available=True)
+            elif connector.inputs.is_available:
+                connector.inoperative_scheduled = True
+        self._refresh_all(now)
+
+    def key_changed(self, name: str, now: Moment) -> None:
+        """Let a changed key take effect on what it times."""
+        match name.casefold():
+            case "metervaluesampleinterval":
+                for connector in self.connectors.values():
+                    self._metering.schedule_samples(connector, now)
+            case "clockaligneddatainterval":
+                self._metering.schedule_aligned(now)
+            case "heartbeatinterval":
+                self._registrar.note_activity(now)
+
+    def soft_reset(self, now: Moment) -> None:
+        """Stop transactions, deliver their end if that is possible at once, restart (§5.14)."""
+        self.charging.is_closing = True
+        self._soft_reset_waits = True
+        self.charging.stop_all(Reason.SOFT_RESET, now)
+
+    def hard_reset(self, now: Moment) -> None:
+        """Restart at once; transactions end with it and are told after the boot (§5.14)."""
+        self.restart(Reason.HARD_RESET, now)
+
+    # --- power and restarts ----------------------------------------------------------------------
+
+    def power_on(self, now: Moment) -> None:
+        """Start up; BootNotification goes as soon as there is a connection."""
+        self._registrar.move(BootEvent.POWER_ON)
+        self.keys.restart()
+        self.wire.timers.clear()
+        self._refresh_all(now)
+        self._registrar.boot_if_due(now)
+
+    def power_off(self, now: Moment) -> None:
+        """Lose power; what ran is told after the next boot, with the last values (§3.7)."""
+        self._go_down(Reason.POWER_LOSS, now)
+        self._registrar.move(BootEvent.POWER_OFF)
+        self.wire.outputs.append(Hangup(is_abrupt=True))
+
+    def restart(self, reason: Reason, now: Moment) -> None:
+        """End what runs, tell it after the boot, and start anew on a new connection."""
+        self._go_down(reason, now)
+        self._registrar.move(BootEvent.RESTART)
+        self.keys.restart()
+        self.wire.outputs.append(Hangup())
+
+    def _go_down(self, reason: Reason, now: Moment) -> None:
+        self.wire.is_registered = False
+        self.wire.timers.clear()
+        self._late_answers = 0
+        self._soft_reset_waits = False
+        self.charging.stop_all(reason, now)
+        self.charging.forget_volatile(now)
+        self._refresh_all(now)
+
+    def _boot_payload(self) -> dict[str, object]:
+        return payloads.boot_notification(
+            vendor=self.vendor,
+            model=self.model,
+            serial_number=self.serial_number,
+            firmware_version=self.firmware_version,
+        )
+
+    def _accepted(self, now: Moment) -> None:
+        """Say what has to be said after each accepted boot (errata 3.22), then the rest."""
+        self._reports.send_all(now)
+        self._metering.schedule_aligned(now)
+        self._delivery.pump(now)
+
+    # --- common ----------------------------------------------------------------------------------
+
+    def refresh(self, connector: Connector, now: Moment) -> None:
+        """Let everything follow a connector's inputs after they changed."""
+        if connector.id == 0:
+            is_waiting = connector.inoperative_scheduled and any(
+                one.inputs.is_available for one in self.connectors.values() if one.id > 0
+            )
+            if connector.inoperative_scheduled and not is_waiting:
+                connector.inoperative_scheduled = False
+                connector.change(is_available=False)
+            self._reports.refresh(connector, now)
+        else:
+            self.charging.set_inputs(connector, now)
+
+    def _refresh_all(self, now: Moment) -> None:
+        for connector in reversed(self.connectors.values()):  # 0 follows the others
+            self.refresh(connector, now)
+
+    def _note_script(self, request: Request, reply: Reply, now: Moment) -> None:
+        """Learn from a CALL that a script sent by hand, as if the model had sent it."""
+        if not isinstance(reply.answer, CallResult) or callable(request.payload):
+            return
+        sent, answer = request.payload, reply.answer.payload
+        match request.action:
+            case "BootNotification":
+                self._registrar.adopt(answer, now)
+                if self.is_active:
+                    self._metering.schedule_aligned(now)
+            case "StatusNotification":
+                connector_id, status = sent.get("connectorId"), sent.get("status")
+                if isinstance(connector_id, int) and status in list(Status):
+                    error_code, info = str(sent.get("errorCode")), str(sent.get("info", ""))
+                    report = Report(Status(str(status)), error_code, info)
+                    self._reports.told_by_script(connector_id, report)
+            case "Authorize":
+                self.charging.learn(str(sent.get("idTag")), answer, now)
+            case "StartTransaction":
+                self.charging.learn(str(sent.get("idTag")), answer, now)
+                given, connector_id = answer.get("transactionId"), sent.get("connectorId")
+                if isinstance(given, int) and isinstance(connector_id, int) and given != NO_ID:
+                    self.transactions_by_script[given] = connector_id
+            case "StopTransaction":
+                given = sent.get("transactionId")
+                if isinstance(given, int):
+                    self.transactions_by_script.pop(given, None)
+
+    def _transmit(self, text: str, request: Request | None = None) -> None:
+        self.wire.outputs.append(Transmit(text, request))
 
     def _finish(self, now: Moment) -> list[Output]:
         """Send what may be sent, and hand all outputs over."""
-        if self.is_connected:
-            request = self._session.next(now)
+        if self.connectors[0].inoperative_scheduled:
+            self.refresh(self.connectors[0], now)
+        if self._soft_reset_waits and self._has_said_goodbye():
+            self.restart(Reason.SOFT_RESET, now)
+        if self.wire.is_connected:
+            request = self.wire.session.next(now)
             if request is not None:
                 payload = request.payload() if callable(request.payload) else request.payload
-                text = encode_call(request.message_id, request.action, payload)
-                self._outputs.append(Transmit(text, request))
-        outputs, self._outputs = self._outputs, []
+                self._transmit(encode_call(request.message_id, request.action, payload), request)
+        outputs = self.wire.outputs
+        self.wire.outputs = []
+        if any(isinstance(output, Transmit) for output in outputs):
+            self._registrar.note_activity(now)
         return outputs
 
+    def _has_said_goodbye(self) -> bool:
+        """Whether a soft reset need not wait any longer for its StopTransactions."""
+        is_delivered = len(self._queue) == 0 and self.wire.session.is_idle
+        return is_delivered or self._queue.is_stuck or not self.wire.is_online
 
-def encode(response: CallResult | CallError) -> str:
+
+_LATE_ANSWER: Final = "late answer"
+
+
+def _is_late_answer(name: object) -> bool:
+    return isinstance(name, tuple) and name[0] == _LATE_ANSWER
+
+
+def encode(answer: CallResult | CallError) -> str:
     """Return the text of an answer."""
-    if isinstance(response, CallResult):
-        return encode_result(response.message_id, response.payload)
-    return encode_error(response.message_id, response.code, response.description, response.details)
-
-
-__all__ = ["ChargePoint", "Reply", "encode"]
+    if isinstance(answer, CallResult):
+        return encode_result(answer.message_id, answer.payload)
+    return encode_error(answer.message_id, answer.code, answer.description, answer.details)

@@ -31,6 +31,10 @@ class Timers:
         """Forget a deadline, if it is set."""
         self._timers.pop(name, None)
 
+    def clear(self) -> None:
+        """Forget every deadline."""
+        self._timers.clear()
+
     def cancel_where(self, is_meant: Callable[[Hashable], bool]) -> None:
         """Forget every deadline whose name is meant."""
         for name in [name for name in self._timers if is_meant(name)]:

@@ -1,0 +1,165 @@
+"""What a charge point answers to the requests of the Core profile, and what it does then.
+
+Spec: OCPP 1.6 ed. 2 §5. Each function returns the content of the answer and, where something
+follows, what to do once the answer has left: an answer always goes before its consequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.boot import Registration
+from simulator.clock import Moment
+from simulator.connector import Connector, Permission, Status
+from simulator.keys import ChangeStatus
+from simulator.transactions import Reason
+
+if TYPE_CHECKING:
+    from simulator.charge_point import ChargePoint
+
+Request = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Content of a CALLRESULT and what follows it."""
+
+    payload: dict[str, object]
+    follow_up: Callable[[Moment], object] | None = None
+
+
+def _status(status: str, follow_up: Callable[[Moment], object] | None = None) -> Response:
+    return Response({"status": status}, follow_up)
+
+
+def change_availability(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Put connectors in or out of service; where somebody is busy, afterwards (§5.2)."""
+    number = request["connector_id"]
+    if number not in station.connectors:
+        return _status("Rejected")
+    is_operative = request["type"] == "Operative"
+    meant = [station.connectors[number]] if number else list(station.connectors.values())
+    is_scheduled = not is_operative and any(station.is_busy(connector) for connector in meant)
+    return _status(
+        "Scheduled" if is_scheduled else "Accepted",
+        lambda now: station.set_availability(meant, is_operative=is_operative, now=now),
+    )
+
+
+def change_configuration(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Change a key (§5.3)."""
+    status = station.keys.change(request["key"], request["value"])
+    if status is ChangeStatus.ACCEPTED:
+        return _status(status, lambda now: station.key_changed(request["key"], now))
+    return _status(status)
+
+
+def clear_cache(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Empty the authorization cache; without one there is nothing to clear (errata 3.23)."""
+    if not station.keys.boolean("AuthorizationCacheEnabled"):
+        return _status("Rejected")
+    station.cache.clear()
+    return _status("Accepted")
+
+
+def data_transfer(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Say that vendor data are not understood (§5.6)."""
+    is_ours = request["vendor_id"].casefold() == station.vendor.casefold()
+    return _status("UnknownMessageId" if is_ours else "UnknownVendorId")
+
+
+def get_configuration(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Report the keys asked for, or all (§5.8)."""
+    known, unknown = station.keys.report(request.get("key", ()))
+    payload: dict[str, object] = {
+        "configurationKey": [
+            {"key": key.name, "readonly": key.is_readonly, "value": key.value} for key in known
+        ]
+    }
+    if unknown:
+        payload["unknownKey"] = unknown
+    return Response(payload)
+
+
+def remote_start_transaction(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Begin as if the idTag had been presented, or at once, as AuthorizeRemoteTxRequests says.
+
+    Spec: §5.11. A charging profile in the request is passed over: smart charging is not done here.
+    """
+    number = request.get("connector_id")
+    numbers = [number] if number is not None else station.charging_order()
+    free = [
+        station.connectors[number]
+        for number in numbers
+        if number in station.connectors and station.can_start_remotely(station.connectors[number])
+    ]
+    if not free:
+        return _status("Rejected")
+    connector, id_tag = free[0], request["id_tag"]
+
+    def start(now: Moment) -> None:
+        if station.keys.boolean("AuthorizeRemoteTxRequests"):
+            station.charging.identify_to_start(connector, id_tag, now)
+        elif station.charging.can_start(connector):
+            station.charging.permit(connector, Permission(id_tag), now)
+
+    return _status("Accepted", start)
+
+
+def remote_stop_transaction(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Stop a transaction that runs here (§5.12)."""
+    transaction_id = request["transaction_id"]
+    if station.is_active and station.registration is Registration.PENDING:
+        return _status("Rejected")  # not allowed before acceptance (§4.2)
+    if transaction_id in station.transactions_by_script:
+        return _status("Accepted")
+    for connector in station.connectors.values():
+        transaction = connector.transaction
+        if transaction is not None and transaction.transaction_id == transaction_id:
+            return _status("Accepted", _stop(station, connector, Reason.REMOTE))
+    return _status("Rejected")
+
+
+def reset(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Restart, with goodbye or without (§5.14, errata 3.36)."""
+    is_hard = request["type"] == "Hard"
+    return _status("Accepted", station.hard_reset if is_hard else station.soft_reset)
+
+
+def unlock_connector(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Release a cable; a transaction ends first (§5.18, errata 3.85)."""
+    connector = station.connectors.get(request["connector_id"])
+    if connector is None or connector.id == 0 or not connector.has_lock:
+        return _status("NotSupported")
+    stop = _stop(station, connector, Reason.UNLOCK_COMMAND)
+    if connector.unlock_fails:
+        return _status("UnlockFailed", stop)
+
+    def unlock(now: Moment) -> None:
+        stop(now)
+        connector.is_locked = False
+        connector.kept_for = None
+
+    return _status("Unlocked", unlock)
+
+
+def _stop(station: ChargePoint, connector: Connector, reason: Reason) -> Callable[[Moment], object]:
+    return lambda now: station.charging.stop(connector, reason, now)
+
+
+HANDLERS: Final[dict[str, Callable[[ChargePoint, Request, Moment], Response]]] = {
+    "ChangeAvailability": change_availability,
+    "ChangeConfiguration": change_configuration,
+    "ClearCache": clear_cache,
+    "DataTransfer": data_transfer,
+    "GetConfiguration": get_configuration,
+    "RemoteStartTransaction": remote_start_transaction,
+    "RemoteStopTransaction": remote_stop_transaction,
+    "Reset": reset,
+    "UnlockConnector": unlock_connector,
+}
+
+# Statuses in which nobody can begin anything, whoever reported them.
+OCCUPIED: Final = frozenset(Status) - {Status.AVAILABLE, Status.PREPARING, Status.FINISHING}
