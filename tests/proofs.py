@@ -52,7 +52,7 @@ driver:
   kind: http
   base_url: {command_url}
   command: {{method: POST, path: /$identity/$action, body: $payload}}
-variables: {{connection_timeout_s: 0.02}}
+variables: {{connection_timeout_s: 0}}
 budgets:
   ocpp_response_timeout: {{limit_s: {limit_s}}}
   authorize: {{limit_s: {limit_s}}}
