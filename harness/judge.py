@@ -246,11 +246,11 @@ class _Judging:
         elif frame.action and frame.action not in schemas.CSMS_ACTIONS:
             message = f"{frame.action} is sent by charge points only."
             found.append(finding("call.direction", message, actual=frame.action))
-        elif index not in self._context.expected_calls and not is_repeated:
+        elif frame.action and index not in self._context.expected_calls and not is_repeated:
             found.append(
                 finding(
                     "wire.unasked-call",
-                    f"The CSMS sent a {frame.action or 'CALL'} that nobody asked for.",
+                    f"The CSMS sent a {frame.action} that nobody asked for.",
                     expected="no CALL here",
                     actual=shorten(event.text),
                     strict=self._context.strict,
@@ -309,7 +309,7 @@ class _Judging:
             return
         call.answer, call.answer_frame = index, frame
         self._add(_wrong_kind(call, frame, event.text), index, step)
-        if frame.type is MessageType.CALL_RESULT and frame.has_payload:
+        if frame.type is MessageType.CALL_RESULT and frame.has_payload and call.owed != "none":
             message = Message(
                 call.action, Kind.RESULT, frame.payload, call.payload, call.event.at, event.at
             )
