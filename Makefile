@@ -6,13 +6,13 @@ INSTALLED := .venv/.installed
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help certify test check bench lock clean
+.PHONY: help certify test check bench reference lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
 
 certify: $(INSTALLED)  ## Run all certification cases against our CSMS (or SUT=file)
-	@preflight run --sut "$(SUT)" --strict
+	@preflight run --sut "$(SUT)" --strict --html
 
 test: $(INSTALLED)  ## Run the tests
 	@pytest $(PYTEST_ARGS)
@@ -25,6 +25,9 @@ check: $(INSTALLED)  ## Lint, format, types, import rules
 
 bench: $(INSTALLED)  ## Measure our CSMS beside the ocpp package's server
 	@python -m benchmarks
+
+reference: $(INSTALLED)  ## Write docs/reference/ anew from the code
+	@python -m tools.reference
 
 lock:  ## Write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
