@@ -312,7 +312,9 @@ class OcppServer:
             if session.is_full:
                 await session.room()
             if len(data) > LARGE_FRAME:
-                await asyncio.sleep(len(data) / LARGE_FRAME_RATE)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(len(data) / LARGE_FRAME_RATE):
+                        await connection.wait_closed()
             count += 1
             if count % FRAMES_PER_TURN == 0:
                 await asyncio.sleep(0)
