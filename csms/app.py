@@ -23,6 +23,7 @@ from csms.ocppj.server import OcppServer, OcppSettings
 from csms.storage import api_tokens
 from csms.storage.store import Store
 from csms.web.api import create_api
+from csms.web.authorization_key import SettlingChecker
 from csms.web.http_server import HttpServer
 from csms.web.services import Services
 
@@ -154,7 +155,7 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             settings=_ocpp_settings(settings),
             store=store,
             handlers=Handlers(store, settings=_handler_settings(settings), now=_now),
-            credentials=credentials,
+            credentials=SettlingChecker(credentials, store),
             now=_now,
         )
         services = Services(store=store, ocpp=ocpp, credentials=credentials, now=_now)

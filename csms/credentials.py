@@ -68,7 +68,12 @@ def for_password(password: str) -> str:
 
 def both(verifier: str | None, other: str) -> str:
     """Return a verifier that accepts what either accepts; at most the two newest secrets."""
-    return other if verifier is None else f"{verifier.split(' ')[-1]} {other}"
+    return other if verifier is None else f"{newest(verifier)} {other}"
+
+
+def newest(verifier: str) -> str:
+    """Return the verifier without what it accepts only until a change is settled."""
+    return verifier.split(" ")[-1]
 
 
 def is_slow(verifier: str) -> bool:
@@ -80,7 +85,7 @@ def kind(verifier: str | None) -> Literal["none", "key", "password"]:
     """Return what may be told of a verifier."""
     if verifier is None:
         return "none"
-    return "password" if is_slow(verifier.split(" ")[-1]) else "key"
+    return "password" if is_slow(newest(verifier)) else "key"
 
 
 def verify(verifier: str, password: bytes) -> bool:
@@ -89,17 +94,9 @@ def verify(verifier: str, password: bytes) -> bool:
     A charge point may send its key as raw bytes, as the standard says, or as the hex digits
     it was configured with, as some do.
     """
-    return proven_entry(verifier, password) is not None
-
-
-def proven_entry(verifier: str, password: bytes) -> str | None:
-    """Return the entry of the verifier that the password matches, None when there is none."""
     if len(password) > MAX_PASSWORD_BYTES:
-        return None
-    for entry in reversed(verifier.split(" ")):
-        if _matches(entry, password):
-            return entry
-    return None
+        return False
+    return any(_matches(entry, password) for entry in verifier.split(" "))
 
 
 def _matches(entry: str, password: bytes) -> bool:

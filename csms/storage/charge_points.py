@@ -103,6 +103,13 @@ def change(
     return get(connection, identity)
 
 
+def settle_credential(connection: Connection, *, either: str, proven: str) -> None:
+    """Drop what else a credential accepted, unless it was changed meanwhile; its salt names it."""
+    connection.execute(
+        update(charge_points).where(charge_points.c.credential == either).values(credential=proven)
+    )
+
+
 def remove(connection: Connection, identity: str) -> bool:
     """Forget a charge point and its connectors; its transactions and history stay."""
     connection.execute(delete(connectors).where(connectors.c.identity == identity))

@@ -1,21 +1,26 @@
 """Changing a charge point's AuthorizationKey by command, so that nobody is locked out.
 
 From `Accepted` on the new key is right and the old one is not; with any refusal the old one
-stays; when the answer is lost nobody knows, and both are right (OCPP-J 1.6 §6.2.2, whitepaper
-A01.FR.02-05, CS-WS-12). Both are right while the command is under way, too: the charge point may
-be back with the new key before its answer is processed.
+stays; when the answer is lost nobody knows, and both are right until the charge point connects
+with the new one (OCPP-J 1.6 §6.2.2, whitepaper A01.FR.02-05, CS-WS-12). Both are right while the
+command is under way, too: the charge point may be back before its answer is processed.
 """
 
 import asyncio
+import logging
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from csms import credentials
-from csms.credentials import CredentialError
+from csms.credentials import CredentialChecker, CredentialError
 from csms.ocppj.commands import InvalidCommand, Problem
 from csms.ocppj.outcomes import Answered, CommandOutcome, Disconnected, TimedOut
 from csms.storage import charge_points
+from csms.storage.errors import StorageError
+from csms.storage.store import Store
 from csms.web.services import Services, known_charge_point
+
+_logger: Final = logging.getLogger(__name__)
 
 
 def is_change(action: str, payload: dict[str, Any]) -> bool:
@@ -71,3 +76,27 @@ async def _set(services: Services, identity: str, credential: str | None) -> Non
             at=services.now(),
         )
     )
+
+
+class SettlingChecker:
+    """Checks credentials at the door, and settles an open change once the new key is proven.
+
+    A proven old key settles nothing: the charge point may still take the new one.
+    """
+
+    def __init__(self, checker: CredentialChecker, store: Store) -> None:
+        self._checker = checker
+        self._store = store
+
+    async def check(self, verifier: str, password: bytes) -> bool:
+        """Tell whether the password is the right one."""
+        newest = credentials.newest(verifier)
+        if newest == verifier or not await self._checker.check(newest, password):
+            return await self._checker.check(verifier, password)
+        try:
+            await self._store.write(
+                partial(charge_points.settle_credential, either=verifier, proven=newest)
+            )
+        except StorageError as error:  # the next connect settles it
+            _logger.warning("a changed key could not be settled: %s", error)
+        return True

@@ -99,7 +99,7 @@ def test_both_accepts_the_old_and_the_new_secret() -> None:
     assert [credentials.verify(two, key) for key in keys] == [True, True, False]
     assert [credentials.verify(three, key) for key in keys] == [False, True, True]
     assert credentials.both(None, verifiers[0]) == verifiers[0]
-    assert credentials.proven_entry(two, keys[0]) == verifiers[0]
+    assert credentials.newest(two) == credentials.newest(verifiers[1]) == verifiers[1]
 
 
 async def test_checker_answers_keys() -> None:

@@ -160,3 +160,16 @@ async def test_connection_history_is_kept(store: Store) -> None:
     assert (oldest.event, page) == ("connected", [oldest])
     assert charge_point is not None
     assert charge_point.last_seen_at == LATER
+
+
+async def test_settled_credential_loses_what_it_accepted_besides(store: Store) -> None:
+    """Only a credential that is still the open one is settled (CS-WS-12)."""
+    for identity, credential in (("CP1", "old new"), ("CP2", "changed meanwhile")):
+        await store.write(
+            partial(charge_points.register, identity=identity, at=NOW, credential=credential)
+        )
+
+    await store.write(partial(charge_points.settle_credential, either="old new", proven="new"))
+
+    found = await store.read(charge_points.page)
+    assert [one.credential for one in found] == ["new", "changed meanwhile"]

@@ -55,11 +55,11 @@ async def test_answer_decides_which_key_is_right(
 
     assert await station.commands.get() == ("ChangeConfiguration", {"key": key_name, "value": NEW})
     await station.close()
-    assert await _known(connect, OLD) == is_old_right
+    assert await _known(connect, OLD) == is_old_right  # first: the new key would settle it
     assert await _known(connect, NEW) == is_new_right
 
 
-async def test_both_keys_are_right_until_the_answer_and_when_it_is_lost(
+async def test_new_key_is_right_before_the_answer_came(
     api: httpx.AsyncClient, connect: Connect
 ) -> None:
     """A charge point may be back with the new key before its answer was processed."""
@@ -75,8 +75,25 @@ async def test_both_keys_are_right_until_the_answer_and_when_it_is_lost(
     await back.close()
 
     assert lost.status_code == 409
-    assert await _known(connect, OLD)
     assert await _known(connect, NEW)
+
+
+async def test_new_key_settles_an_open_change_and_the_old_one_does_not(
+    api: httpx.AsyncClient, connect: Connect
+) -> None:
+    """The old key is right until the charge point proved that it has the new one."""
+    await api.put("/charge-points/CP1", json={"authorizationKey": OLD})
+    station = await connect("CP1", password=bytes.fromhex(OLD))
+    await station.boot()
+    station.answer = lambda *_: None
+    waiting = asyncio.create_task(api.post(COMMAND, json={"key": "AuthorizationKey", "value": NEW}))
+    await station.commands.get()
+    await station.close()
+    await waiting
+
+    tries = [await _known(connect, key) for key in (OLD, OLD, NEW, OLD, NEW)]
+
+    assert tries == [True, True, True, False, True]
 
 
 async def test_offline_change_changes_nothing(api: httpx.AsyncClient, connect: Connect) -> None:
