@@ -5,6 +5,7 @@ dependencies: nobody without a token makes us read one.
 """
 
 import hmac
+import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
@@ -18,6 +19,8 @@ from csms.web.problems import Problem
 
 OPEN_PATHS: Final = frozenset({"/health/live", "/health/ready", "/openapi.json"})
 MAX_BODY_BYTES: Final = 1_048_576  # as large as a frame to a charge point may be
+
+_logger: Final = logging.getLogger(__name__)
 
 
 class Gate:
@@ -61,7 +64,10 @@ class Gate:
             )
             await problems.respond(problem)(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        try:
+            await self._app(scope, receive, send)
+        except Exception:  # answered with a problem already
+            _logger.exception("%s %s failed", scope["method"], scope["path"])
 
     async def _refusal(self, scope: Scope) -> Problem | None:
         values = [value for name, value in scope["headers"] if name == b"authorization"]

@@ -4,7 +4,6 @@ Each has `type`, `title`, `status` and `detail`; `errors` lists the fields of a 
 cannot be used. What the framework refuses by itself (404, 405, 413, 422) has the same form.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -25,8 +24,6 @@ _SLUGS: Final = {
     HTTPStatus.BAD_REQUEST: "malformed-json",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "content-too-large",
 }
-
-_logger: Final = logging.getLogger(__name__)
 
 
 class Problem(Exception):
@@ -136,7 +133,7 @@ async def _on_storage_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_defect(request: Request, error: Exception) -> Response:
-    _logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    # The framework raises the error again after this answer; the gate logs it.
     return respond(
         Problem(
             HTTPStatus.INTERNAL_SERVER_ERROR,
