@@ -29,14 +29,15 @@ from allure_commons.model2 import (
 )
 from allure_commons.types import LabelType, LinkType
 from allure_commons.types import Severity as Level
+from allure_commons.utils import md5
 
 from harness.model import Requirement, Scenario
 from harness.report.diagram import draw
-from harness.report.document import Known, case_warnings
+from harness.report.document import Known, Report, case_warnings
 from harness.report.failure import explain, frame_lines, headline
 from harness.report.frames import Frame, printable, read_frames
-from harness.results import CaseResult, StepResult, Verdict
-from simulator.trace import Direction, Event, EventKind
+from harness.results import CaseResult, Severity, StepResult, Verdict
+from simulator.trace import Direction, EventKind
 
 _STATUS: Final = {
     Verdict.PASSED: Status.PASSED,
@@ -118,19 +119,22 @@ class AllureFiller:
             # Allure has no word for it: the file gets a name that Allure passes over.
             result.file_pattern = "{prefix}-not-run.json"
             return
+        # Names of the case alone, so that its history survives another folder or another SUT file.
+        result.fullName = f"OCPP 1.6 {outcome.profile.value} {outcome.case_id}"
+        result.testCaseId = result.historyId = md5(result.fullName)
         result.name = printable(f"{outcome.case_id}  {outcome.title}")
         result.description = _description(scenario)
         result.status = _STATUS[outcome.verdict]
         result.statusDetails = _details(outcome, case.known)
         result.labels = [label for label in result.labels if label.name not in _OUR_LABELS]
         result.labels += [
-            Label(LabelType.PARENT_SUITE, self._sut_name),
-            Label(LabelType.SUITE, outcome.profile.value),
+            Label(LabelType.PARENT_SUITE, outcome.profile.value),
+            Label(LabelType.SUITE, outcome.requirement.value),
             Label(LabelType.SEVERITY, _LEVEL[outcome.requirement].value),
             Label(LabelType.THREAD, outcome.identity or "no charge point"),
         ]
-        result.titlePath = [self._sut_name, outcome.profile.value]
-        pattern = self._links.get(LinkType.TEST_CASE, "{}")
+        result.titlePath = [outcome.profile.value, outcome.requirement.value]
+        pattern = self._links.get(LinkType.TEST_CASE, "urn:octt:{}")
         result.links = [
             *result.links,
             Link(LinkType.TEST_CASE, pattern.format(outcome.case_id), outcome.case_id),
@@ -138,10 +142,8 @@ class AllureFiller:
         result.parameters = [
             *result.parameters,
             Parameter("case list", self._edition),
-            Parameter("requirement", outcome.requirement.value),
+            Parameter("charge point", outcome.identity, excluded=True),
         ]
-        if outcome.identity:
-            result.parameters.append(Parameter("charge point", outcome.identity, excluded=True))
         if outcome.started_at is not None:
             result.start = _ms(outcome.started_at)
             result.stop = result.start + round(outcome.duration_s * 1000)
@@ -166,14 +168,49 @@ class AllureFiller:
         return attachments
 
 
-def environment_text(values: Mapping[str, object]) -> str:
-    """Return `environment.properties`: one line a setting."""
-    lines = []
-    for name, value in values.items():
-        key = name.replace("_", " ").replace(" ", r"\ ")
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        lines.append(f"{key}={printable(text)}".replace("\\u", "\\\\u"))
-    return "\n".join(lines) + "\n"
+def environment(report: Report) -> dict[str, str]:
+    """Return what a reader has to know to compare this run with another."""
+    run = report.run
+    settings: Mapping[str, Any] = run.settings
+    sut: Mapping[str, Any] = settings.get("system_under_test") or {}
+    values = {
+        "System under test": run.sut_name,
+        "Case list": run.edition,
+        "OCPP Preflight": report.version,
+        "Milliseconds sent": settings.get("milliseconds"),
+        "Strict": settings.get("strict"),
+        "Cases at a time": settings.get("concurrency"),
+        "Settle time, s": settings.get("settle_s"),
+        "OCPP URL": sut.get("ocpp_url"),
+        "Driver": sut.get("driver"),
+        "Declared profiles": ", ".join(sut.get("profiles") or ()),
+    }
+    for name, budget in (sut.get("budgets") or {}).items():
+        words = f"limit {budget.get('limit_s')} s, target {budget.get('target_s')} s"
+        values[f"Budget {name}"] = words
+    shown = {True: "yes", False: "no"}
+    return {
+        name: shown.get(value, str(value)) if isinstance(value, bool) else str(value)
+        for name, value in values.items()
+        if value not in (None, "")
+    }
+
+
+def environment_text(values: Mapping[str, str]) -> str:
+    """Return `environment.properties`: one line a value."""
+    return "".join(
+        f"{name.replace(' ', chr(92) + ' ')}={printable(value).replace(chr(92), chr(92) * 2)}\n"
+        for name, value in values.items()
+    )
+
+
+def globals_text(attachments: Mapping[str, tuple[str, str]], *, at: datetime) -> str:
+    """Return the file that attaches files to the run as a whole: source and type by name."""
+    entries = [
+        {"name": name, "source": source, "type": kind, "timestamp": _ms(at)}
+        for name, (source, kind) in attachments.items()
+    ]
+    return json.dumps({"attachments": entries, "errors": []}, indent=1)
 
 
 def printable_lines(text: str) -> str:
@@ -226,7 +263,7 @@ def _steps(case: CaseResult) -> list[TestStepResult]:
                 status=Status.PASSED,
                 start=_ms(case.events[outside[0]].at),
                 stop=_ms(case.events[outside[-1]].at),
-                steps=_frame_steps(case.events, outside, frames),
+                steps=_frame_steps(case, outside, frames),
             )
         )
     return steps
@@ -234,10 +271,9 @@ def _steps(case: CaseResult) -> list[TestStepResult]:
 
 def _step(case: CaseResult, step: StepResult, frames: Mapping[int, Frame]) -> TestStepResult:
     found = [finding for finding in case.findings if finding.step == step.path]
-    failed = _STATUS.get(case.verdict, Status.FAILED)
-    if failed == Status.PASSED:  # a step that failed in a case that passed: cleaning up, say
-        failed = Status.BROKEN
-    status = {"passed": Status.PASSED, "failed": failed}.get(step.outcome, Status.SKIPPED)
+    status = {"passed": Status.PASSED, "failed": _status_of_red(case)}.get(
+        step.outcome, Status.SKIPPED
+    )
     start = stop = None
     if step.started_at is not None:
         start = _ms(step.started_at)
@@ -251,28 +287,43 @@ def _step(case: CaseResult, step: StepResult, frames: Mapping[int, Frame]) -> Te
         statusDetails=StatusDetails(message=printable_lines(words)) if words else None,
         start=start,
         stop=stop,
-        steps=_frame_steps(case.events, step.events, frames),
+        steps=_frame_steps(case, step.events, frames),
     )
 
 
 def _frame_steps(
-    events: tuple[Event, ...], indices: Iterable[int], frames: Mapping[int, Frame]
+    case: CaseResult, indices: Iterable[int], frames: Mapping[int, Frame]
 ) -> list[TestStepResult]:
+    """Return a line for each event; an answer's line takes as long as the answer took."""
+    wrong = {finding.event for finding in case.findings if finding.severity is not Severity.WARNING}
     steps = []
     for index in indices:
-        event, frame = events[index], frames.get(index)
+        event, frame = case.events[index], frames.get(index)
         if event.kind in (EventKind.PING, EventKind.PONG):
             continue
+        start = stop = _ms(event.at)
         if frame is None:
             name = f"· {event.kind.value}"
         else:
             arrow = "→" if event.direction is Direction.SENT else "←"
             name = f"{arrow} {frame.name}  {frame.summary}"
-        at = _ms(event.at)
+            if frame.call_event is not None:
+                start = _ms(case.events[frame.call_event].at)
         steps.append(
-            TestStepResult(name=printable(name, limit=300), status=Status.PASSED, start=at, stop=at)
+            TestStepResult(
+                name=printable(name, limit=300),
+                status=_status_of_red(case) if index in wrong else Status.PASSED,
+                start=start,
+                stop=stop,
+            )
         )
     return steps
+
+
+def _status_of_red(case: CaseResult) -> str:
+    """Return how what went wrong in this case is shown; in a passed one that is its clean-up."""
+    status: str = _STATUS.get(case.verdict, Status.FAILED)
+    return Status.BROKEN if status == Status.PASSED else status
 
 
 def _timing(case: CaseResult) -> str:

@@ -278,7 +278,7 @@ class _Drawing:
                 if value:
                     lines.append(
                         _cut(
-                            f"{name:\N{NO-BREAK SPACE}<9}{printable(value, limit=300)}",
+                            f"{name:<10}{printable(value, limit=300)}",
                             _NOTE_COLUMNS,
                         )
                     )
@@ -417,7 +417,7 @@ text{font:12.5px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-se
 .small{font-size:11.5px}.step{font-size:11px;font-weight:600;letter-spacing:.02em}
 .mono,.note,.time{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,
 'DejaVu Sans Mono',monospace;
-font-size:11px}.note{font-size:10.5px}.time{font-variant-numeric:tabular-nums}
+font-size:11px}.note{font-size:10.5px;white-space:pre}.time{font-variant-numeric:tabular-nums}
 line{stroke-width:1.5}.life{stroke-width:1.2}.answer{stroke-dasharray:6 4}.heavy{stroke-width:2.6}
 .ghost{stroke-dasharray:2 5;stroke-width:2.2;stroke-linecap:round}.session{stroke-width:1}
 .break{stroke-dasharray:1.5 4;stroke-linecap:round}.head{stroke:none}

@@ -23,6 +23,7 @@ from harness.results import CaseResult
 REPORT: Final = "report.json"
 TRACE: Final = "trace.jsonl"
 JUNIT: Final = "junit.xml"
+SUMMARY: Final = "summary.txt"
 ALLURE_RESULTS: Final = "allure-results"
 DIAGRAMS: Final = "diagrams"
 LOGS: Final = "logs"

@@ -42,7 +42,7 @@ def _lines(case: CaseResult) -> Iterator[str]:
     section = f"  ({case.position})"
     yield f"{case.case_id}  {printable(case.title)}"
     yield f"{case.profile.value}, {case.requirement.value}{section}"
-    if case.reason:
+    if case.reason and all(case.reason != finding.message for finding in case.findings):
         yield printable(case.reason, limit=600)
     ordered = sorted(case.findings, key=lambda finding: _ORDER.index(finding.severity))
     for finding in ordered[:_SHOWN_FINDINGS]:

@@ -7,7 +7,6 @@ shown as it is. Judging frames is not done here.
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,7 +32,6 @@ _FIRST_FIELDS: Final = (
 # Times and readings say the least in a diagram that has its own times.
 _LAST_FIELDS: Final = ("timestamp", "currentTime")
 _LONGEST_PARSED: Final = 200_000  # characters; longer texts are shown by their size alone
-_UNSHOWN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 class FrameKind(StrEnum):
@@ -82,12 +80,9 @@ def printable(text: str, *, limit: int | None = None) -> str:
     """Return `text` without characters that steer a terminal or hide others, cut to `limit`."""
     if limit is not None and len(text) > limit:
         text = text[: max(limit - 1, 0)] + "…"
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
-    return "".join(
-        f"\\u{ord(char):04x}" if unicodedata.category(char) in _UNSHOWN_CATEGORIES else char
-        for char in text
-    )
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
 
 
 def read_frames(events: Sequence[Event]) -> dict[int, Frame]:

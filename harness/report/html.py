@@ -74,12 +74,7 @@ def _config(report: Report, run: Path, output: Path) -> dict[str, object]:
         "historyPath": str(run.parent.parent / _HISTORY),
         "historyLimit": 20,
         "categories": {"rules": [*CATEGORIES]},
-        "variables": {
-            "System under test": report.run.sut_name,
-            "Case list": report.run.edition,
-            "OCPP Preflight": report.version,
-            "Time stamps with milliseconds": str(report.run.settings.get("milliseconds", "")),
-        },
+        "hideLabels": ["host", "language", "framework", "parentSuite", "suite", "thread"],
         "plugins": {
             "awesome": {
                 "options": {
@@ -87,6 +82,7 @@ def _config(report: Report, run: Path, output: Path) -> dict[str, object]:
                     "singleFile": True,
                     "reportLanguage": "en",
                     "groupBy": ["parentSuite", "suite"],
+                    "defaultSortBy": "name,asc",
                 }
             }
         },

@@ -6,10 +6,11 @@ cannot be written is told once, in `trouble`; the run goes on.
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,18 +19,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from rich.console import Console
+
 from harness.known_failures import KnownFailures
-from harness.report.allure import CATEGORIES, environment_text
+from harness.report.allure import CATEGORIES, environment, environment_text, globals_text
 from harness.report.diagram import draw
 from harness.report.directory import (
     ALLURE_RESULTS,
     DIAGRAMS,
     JUNIT,
+    SUMMARY,
     ReportsUnwritable,
     RunDirectory,
 )
-from harness.report.document import Report, encode, make_report
+from harness.report.document import Report, make_report
 from harness.report.outcome import UNUSABLE, Outcome, decide
+from harness.report.summary import print_summary
 from harness.results import CaseResult, RunResult
 
 DISTRIBUTION: Final = "ocpp-preflight"
@@ -113,15 +118,21 @@ class Recorder:
         self.directory.write(f"{DIAGRAMS}/{name}.svg", draw(case, sut_name=sut_name))
 
     def _allure(self, report: Report) -> None:
-        values: Mapping[str, object] = {
-            "system_under_test": report.run.sut_name,
-            "case_list": report.run.edition,
-            "preflight": report.version,
-            **report.run.settings,
+        """Write what Allure shows beside the cases: environment, categories, the summary."""
+        text = io.StringIO()
+        print_summary(report, Console(file=text, width=120, color_system=None))
+        files = {
+            "environment.properties": environment_text(environment(report)),
+            "categories.json": json.dumps(CATEGORIES, indent=1),
+            "summary-attachment.txt": text.getvalue(),
+            "run-globals.json": globals_text(
+                {"Summary and performance": ("summary-attachment.txt", "text/plain")},
+                at=report.run.started_at,
+            ),
         }
-        self.directory.write(f"{ALLURE_RESULTS}/environment.properties", environment_text(values))
-        categories = json.dumps(encode(CATEGORIES), indent=1)
-        self.directory.write(f"{ALLURE_RESULTS}/categories.json", categories)
+        for name, body in files.items():
+            self.directory.write(f"{ALLURE_RESULTS}/{name}", body)
+        self.directory.write(SUMMARY, text.getvalue())
 
     def _copy(self, junit: Path) -> None:
         target = self.directory.path / JUNIT

@@ -10,7 +10,6 @@ from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -96,7 +95,7 @@ def _not_passed(report: Report) -> Iterator[RenderableType]:
         reason = skipped[0].reason or report.run.stopped
         words = f"{len(skipped)} not run" + (f": {printable(reason)}" if reason else "")
         lines.append(Text(words, style="dim"))
-    yield from (Padding(line, (0, 0, 0, 2), expand=False) for line in lines)
+    yield from (Text.assemble("  ", line) for line in lines)
 
 
 def _warnings(report: Report) -> Iterator[RenderableType]:
@@ -116,7 +115,7 @@ def _warnings(report: Report) -> Iterator[RenderableType]:
         places = ", ".join(case_ids[:3]) + (f" and {len(case_ids) - 3} more" * (len(case_ids) > 3))
         style = "yellow" if severity is Severity.WARNING else "bold red"
         words = printable(f"{message}  [{places}]")
-        yield Padding(Text.assemble((f"{rule}  ", style), words), (0, 0, 0, 2), expand=False)
+        yield Text.assemble("  ", (f"{rule}  ", style), words)
     if len(grouped) > _SHOWN_WARNINGS:
         yield Text(f"  … and {len(grouped) - _SHOWN_WARNINGS} more kinds in report.json")
 

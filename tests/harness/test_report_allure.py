@@ -12,10 +12,16 @@ from allure_commons.model2 import Label
 from allure_commons.model2 import TestResult as AllureResult
 
 from harness.model import Scenario
-from harness.report.allure import CATEGORIES, AllureCase, AllureFiller, environment_text
-from harness.report.document import Known
+from harness.report.allure import (
+    CATEGORIES,
+    AllureCase,
+    AllureFiller,
+    environment,
+    environment_text,
+)
+from harness.report.document import Known, make_report
 from harness.results import CaseResult, Verdict
-from tests.harness.report_samples import case, failed_case, inconclusive_case, passed_case
+from tests.harness.report_samples import case, failed_case, inconclusive_case, passed_case, run
 
 Result = dict[str, object]
 
@@ -75,8 +81,7 @@ def test_a_case_is_found_by_profile_severity_and_id(written: Written) -> None:
     result = written.fill(failed_case())
 
     labels = {label["name"]: label["value"] for label in result["labels"]}
-    assert labels["parentSuite"] == "Our CSMS"
-    assert labels["suite"] == "Core"
+    assert (labels["parentSuite"], labels["suite"]) == ("Core", "unconfirmed")
     assert labels["severity"] == "minor"
     assert result["name"] == "TC_010_CSMS  Remote start, cable plugged in first"
     assert {(link["type"], link["name"]) for link in result["links"]} == {("tms", "TC_010_CSMS")}
@@ -208,8 +213,25 @@ def test_a_full_disk_does_not_end_the_run(written: Written) -> None:
     assert isinstance(written.filler.trouble, OSError)
 
 
-def test_the_environment_is_a_properties_file() -> None:
-    """Spaces in names are escaped, nested settings are JSON, line ends stay inside."""
-    text = environment_text({"case_list": "2025-11", "budgets": {"a": 1}, "name": "a\nb"})
+def test_the_wrong_frame_is_marked_and_answers_take_their_time(written: Written) -> None:
+    """A reader sees which frame was wrong, and how long the CSMS took for it."""
+    call, answer = written.fill(failed_case())["steps"][2]["steps"]
 
-    assert text == 'case\\ list=2025-11\nbudgets={"a": 1}\nname=a\\\\u000ab\n'
+    assert (call["status"], answer["status"]) == ("passed", "failed")
+    assert answer["stop"] - answer["start"] == 430
+
+
+def test_the_environment_tells_how_the_run_was_made() -> None:
+    """Edition, time stamps and budgets are there, in words."""
+    values = environment(make_report(run(), version="0.1.0", exit_code=0))
+
+    assert values["Case list"] == "2025-11"
+    assert values["Milliseconds sent"] == "yes"
+    assert values["Budget authorize"] == "limit 30 s, target 0.5 s"
+
+
+def test_the_environment_is_a_properties_file() -> None:
+    """Spaces in names are escaped, line ends stay inside."""
+    assert environment_text({"case list": "2025-11", "name": "a\nb"}) == (
+        "case\\ list=2025-11\nname=a\\\\u000ab\n"
+    )
