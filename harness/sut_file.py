@@ -1,4 +1,4 @@
-"""Reads a system-under-test file: YAML with places, a closed shape, and errors that help.
+"""A system-under-test file as data: its closed shape, and errors that help.
 
 Every problem carries the file and line and says what would have been right. What the values
 mean is `harness.sut`'s business.
@@ -6,23 +6,20 @@ mean is `harness.sut`'s business.
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import jsonschema_rs
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from harness.model import Json, Position
+from harness.model import Json
+from harness.yaml_source import Problem, ScenarioError, did_you_mean, read
 
-Place = Sequence[str | int]
+Place: TypeAlias = Sequence[str | int]
 
+# The patterns of the schema in words.
 _MUST: Final = {
     r"^(wss?://|\$\{)": "must begin with ws:// or wss://",
     r"^(https?://|\$\{)": "must begin with http:// or https://",
@@ -34,17 +31,6 @@ _MUST: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing wrong with a file, and what would have been right."""
-
-    position: Position
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.position}: {self.message}"
-
-
 class SutError(Exception):
     """The file cannot be used; one line for each problem."""
 
@@ -54,70 +40,30 @@ class SutError(Exception):
 
 
 class SutFile:
-    """A parsed file: plain data, and the place of every value in it."""
+    """A file whose shape is right, and the place of every value in it."""
 
     def __init__(self, path: Path) -> None:
         """Read and check `path`, or raise SutError."""
         self.path = path
-        self._root = self._parse()
-        self.content = cast("dict[str, Json]", _plain(self._root))
-        problems = [
-            self.problem(place, message) for place, message in _schema_problems(self.content)
-        ]
+        try:
+            self._source = read(path)
+        except ScenarioError as error:
+            raise SutError(error.problems) from error
+        found = _schema_problems(self._source.data)
+        problems = [self.problem(place, message, hint) for place, message, hint in found]
         if problems:
             raise SutError(problems)
+        self.content = cast("dict[str, Json]", self._source.data)
 
-    def position(self, place: Place) -> Position:
-        """Return where the value at `place` stands; the deepest part that exists."""
-        node: Any = self._root
-        line, column = 0, 0
-        for part in place:
-            if isinstance(node, CommentedMap) and part in node:
-                line, column = node.lc.key(part)
-            elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
-                line, column = node.lc.item(part)
-            else:
-                break
-            node = node[part]
-        return Position(str(self.path), line + 1, column + 1)
-
-    def problem(self, place: Place, message: str) -> Problem:
+    def problem(self, place: Place, message: str, hint: str = "") -> Problem:
         """Return a problem at `place`, named by its keys."""
         name = ".".join(str(part) for part in place)
-        return Problem(self.position(place), f"{name}: {message}" if name else message)
+        position = self._source.key_at(*place)
+        return Problem(position, f"{name}: {message}" if name else message, hint)
 
-    def error(self, place: Place, message: str) -> SutError:
+    def error(self, place: Place, message: str, hint: str = "") -> SutError:
         """Return an error for one problem at `place`."""
-        return SutError([self.problem(place, message)])
-
-    def _parse(self) -> CommentedMap:
-        try:
-            text = self.path.read_text(encoding="utf-8")
-        except OSError as error:
-            reason = error.strerror or str(error)
-            message = f"cannot be read: {reason}; give the path of a system-under-test file"
-            raise SutError([Problem(Position(str(self.path), 1), message)]) from error
-        except UnicodeDecodeError as error:
-            message = f"is not UTF-8 text (byte {error.start}); save it as UTF-8"
-            raise SutError([Problem(Position(str(self.path), 1), message)]) from error
-        try:
-            root = YAML(typ="rt", pure=True).load(text)
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            what = " ".join(str(error.problem or error).split())
-            if "found duplicate key" in what:
-                what += "; keep one of the two"
-            position = Position(str(self.path), line, column)
-            raise SutError([Problem(position, f"is not valid YAML: {what}")]) from error
-        except YAMLError as error:
-            what = " ".join(str(error).split())
-            position = Position(str(self.path), 1)
-            raise SutError([Problem(position, f"is not valid YAML: {what}")]) from error
-        if not isinstance(root, CommentedMap):
-            message = "must be a mapping that begins with `name:` and `ocpp_url:`"
-            raise SutError([Problem(Position(str(self.path), 1), message)])
-        return root
+        return SutError([self.problem(place, message, hint)])
 
 
 def schema_path() -> Path:
@@ -137,42 +83,37 @@ def _schema() -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(schema_path().read_text(encoding="utf-8")))
 
 
-def _schema_problems(content: Json) -> list[tuple[list[str | int], str]]:
-    found: dict[tuple[tuple[str | int, ...], str], None] = {}
+def _schema_problems(content: Json) -> list[tuple[Place, str, str]]:
+    """Return place, words and remedy of everything the schema does not allow."""
+    found: dict[tuple[tuple[str | int, ...], str], str] = {}
     for error in jsonschema_rs.validator_for(_schema()).iter_errors(content):
-        place = list(error.instance_path)
-        facts = error.kind.as_dict()
-        for where, message in _explain(error, place, facts):
-            found[tuple(where), message] = None
-    return [(list(where), message) for where, message in found]
+        for place, message, hint in _explain(error):
+            found.setdefault((tuple(place), message), hint)
+    return [(place, message, hint) for (place, message), hint in found.items()]
 
 
-def _explain(
-    error: jsonschema_rs.ValidationError, place: list[str | int], facts: dict[str, Any]
-) -> list[tuple[list[str | int], str]]:
-    """Turn one schema error into places and words, each with its remedy."""
+def _explain(error: jsonschema_rs.ValidationError) -> Iterator[tuple[Place, str, str]]:
+    place = list(error.instance_path)
+    facts = error.kind.as_dict()
     match error.kind.name:
         case "additionalProperties":
-            known = sorted(_known_keys(error))
-            return [
-                ([*place, name], f"is not known here; {_nearest(name, known)}")
-                for name in facts["unexpected"]
-            ]
+            for name in facts["unexpected"]:
+                yield [*place, name], "is not known here", did_you_mean(name, _known_keys(error))
         case "required":
-            return [(place, f"`{facts['property']}` is missing; add it")]
+            yield place, f"`{facts['property']}` is missing", "add it"
         case "enum":
             options = ", ".join(str(option) for option in facts["options"])
-            return [(place, f"{error.instance!r} is not one of: {options}")]
+            yield place, f"{error.instance!r} is not one of those known", options
         case "type":
-            types = " or ".join(facts.get("types") or [facts.get("type", "")])
-            return [(place, f"{error.instance!r} must be of type {types}")]
+            types = " or ".join(facts["types"])
+            yield place, f"{error.instance!r} must be of type {types}", ""
         case "pattern":
             rule = _MUST.get(facts["pattern"], f"must match {facts['pattern']}")
-            return [(place, f"{error.instance!r} {rule}")]
+            yield place, f"{error.instance!r} {rule}", ""
         case "propertyNames":
-            return [(place, f"a name in it is not usable: {error.message}")]
+            yield place, f"a name in it cannot be used: {error.message}", ""
         case _:
-            return [(place, error.message)]
+            yield place, error.message, ""
 
 
 def _known_keys(error: jsonschema_rs.ValidationError) -> list[str]:
@@ -184,24 +125,3 @@ def _known_keys(error: jsonschema_rs.ValidationError) -> list[str]:
         if part != "$ref":
             node = node[part]
     return list(node.get("properties", {}))
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"did you mean `{near[0]}`?"
-    return f"known are: {', '.join(known)}"
-
-
-def _plain(node: Any) -> Json:
-    """Return ruamel's nodes as plain JSON data."""
-    if isinstance(node, CommentedMap):
-        return {str(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        return [_plain(value) for value in node]
-    if node is None or isinstance(node, bool):
-        return node
-    for plain in (int, float, str):
-        if isinstance(node, plain):
-            return cast(Json, plain(node))
-    return str(node)  # a date, say: the texts of this file have no other types
