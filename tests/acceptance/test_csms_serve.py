@@ -49,15 +49,28 @@ class Program:
         )
 
 
+# The same program with a database that never ends.
+HANGING = """
+import asyncio
+from csms.cli import main
+from csms.storage.store import Store
+
+async def hang(self):
+    await asyncio.Event().wait()
+
+Store.close = hang
+main()
+"""
+
+
 async def _spawn(
-    directory: Path, *arguments: str, **environment: str
+    directory: Path, *arguments: str, code: str | None = None, **environment: str
 ) -> asyncio.subprocess.Process:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CSMS_")}
     root = Path(__file__).parents[2]
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "csms",
+        *(("-m", "csms") if code is None else ("-c", code)),
         *arguments,
         cwd=directory,
         env=inherited | {"PYTHONPATH": str(root)} | environment,
@@ -86,14 +99,14 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     """Starts `csms serve` on free ports and waits until it says where it listens."""
     running: list[asyncio.subprocess.Process] = []
 
-    async def start(*arguments: str, **environment: str | None) -> Program:
+    async def start(*arguments: str, code: str | None = None, **environment: str | None) -> Program:
         ours: dict[str, str | None] = {
             "CSMS_OCPP_PORT": "0",
             "CSMS_HTTP_PORT": "0",
             "CSMS_API_TOKEN": TOKEN,
         }
         given = {name: text for name, text in (ours | environment).items() if text is not None}
-        process = await _spawn(tmp_path, "serve", *arguments, **given)
+        process = await _spawn(tmp_path, "serve", *arguments, code=code, **given)
         running.append(process)
         assert process.stdout is not None
         lines = []
@@ -174,6 +187,38 @@ async def test_exit_waits_for_nobody(serve: Serve) -> None:
     station.transport.abort()
     for _, writer in idle:
         writer.close()
+
+
+@pytest.mark.slow
+async def test_exit_comes_although_something_hangs(serve: Serve) -> None:
+    """A disk that does not answer cannot keep the program; the log tells, and the exit code."""
+    program = await serve(code=HANGING)
+
+    code, took_s, log = await program.stop()
+
+    assert code == 1
+    assert took_s < EXIT_WITHIN_S
+    assert "giving up" in log
+
+
+@pytest.mark.slow
+async def test_second_signal_ends_at_once(serve: Serve) -> None:
+    """An impatient operator need not wait."""
+    program = await serve(code=HANGING)
+    async with program.client() as api:
+        program.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(EXIT_WITHIN_S):  # the first signal was heeded
+            while True:
+                try:
+                    await api.get("/health/live")
+                except httpx.TransportError:
+                    break
+
+    code, took_s, log = await program.stop(signal.SIGINT)
+
+    assert code == 1
+    assert took_s < 2.0
+    assert "second signal" in log
 
 
 @pytest.mark.slow
