@@ -58,7 +58,7 @@ class Rig:
         if boots:
             self.do("power_on")
             self.connect()
-            self.take()
+            self.dialogue()
 
     @property
     def now(self) -> Moment:
@@ -122,9 +122,20 @@ class Rig:
         calls, self.calls = self.calls, []
         return calls
 
+    def payload(self, action: str) -> Payload:
+        """Return the content of the only CALL of this action since the last time."""
+        (payload,) = [payload for name, payload in self.calls if name == action]
+        return payload
+
     def story(self) -> list[str]:
         """Return the CALLs since the last time in short, such as ``Status 1 Charging``."""
         return [in_short(action, payload) for action, payload in self.take()]
+
+    def dialogue(self) -> list[str]:
+        """Return everything the charge point sent since the last time, answers included."""
+        frames, self.sent = self.sent, []
+        self.calls.clear()
+        return [_line(frame) for frame in frames]
 
     def _carry_out(self, outputs: list[Output]) -> None:
         queue = list(outputs)
@@ -160,6 +171,16 @@ class Rig:
         else:
             text = encode_result(call.message_id, answer)
         return self.charge_point.receive_text(text, self.now)
+
+
+def _line(frame: Call | CallResult | CallError) -> str:
+    match frame:
+        case Call():
+            return in_short(frame.action, frame.payload)
+        case CallResult():
+            return f"conf {frame.payload.get('status', '')}".strip()
+        case CallError():
+            return f"error {frame.code}"
 
 
 def in_short(action: str, payload: Payload) -> str:
