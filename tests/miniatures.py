@@ -208,7 +208,7 @@ class Miniature:
             case "Heartbeat":
                 return {"currentTime": utc_now()}
             case "Authorize":
-                return {"idTagInfo": self.accept_tag(payload["idTag"])}
+                return {"idTagInfo": self.accept_tag(str(payload.get("idTag")))}
             case "StartTransaction":
                 transaction_id = next(self._transaction_ids)
                 self.open_transactions[transaction_id] = call.identity

@@ -89,11 +89,16 @@ def system(
 
 
 class Bench:
-    """One miniature in which every run has a charge point, and so a bend, of its own."""
+    """One miniature in which every run has a charge point, and so a bend, of its own.
+
+    Attributes:
+        ocpp_url: where the charge points connect.
+    """
 
     def __init__(self, miniature: Miniature, folder: Path) -> None:
         self._miniature = miniature
         self._sut = system(miniature, folder, count=1)
+        self.ocpp_url = self._sut.ocpp_url
         self._folder = folder
         self._runs = 0
 
@@ -110,7 +115,8 @@ class Bench:
         identity = f"RUN{self._runs:05}"
         self._miniature.bends[identity] = bend
         [credentials] = self._sut.identities
-        sut = replace(self._sut, identities=(replace(credentials, identity=identity),))
+        identities = (replace(credentials, identity=identity),)
+        sut = replace(self._sut, ocpp_url=self.ocpp_url, identities=identities)
         if budgets is not None:
             sut = replace(sut, budgets=budgets)
         settings: dict[str, Any] = {"strict": True, "settle_s": 0.1, **options}
