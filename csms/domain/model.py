@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from csms.domain.meter_values import Sample, samples
+
 
 class RegistrationStatus(StrEnum):
     """Whether a charge point may operate (OCPP 1.6 ed. 2 §7.39)."""
@@ -52,6 +54,8 @@ class ChargePoint:
         heartbeat_interval_s: overrides the CSMS-wide interval.
         boot: the last BootNotification's content.
         booted_at: when that came; None before the first.
+        accepted_at: when a BootNotification was last answered Accepted. Only then does the
+            charge point know; the operator's decision alone is not enough.
         last_seen_at: the last sign of life that was written down; a live session knows better.
     """
 
@@ -63,6 +67,7 @@ class ChargePoint:
     updated_at: datetime
     boot: BootInformation = BootInformation()
     booted_at: datetime | None = None
+    accepted_at: datetime | None = None
     last_seen_at: datetime | None = None
 
 
@@ -171,6 +176,19 @@ class Transaction:
     transaction_data: list[Any]
     flags: tuple[str, ...]
 
+    @property
+    def samples(self) -> list[Sample]:
+        """The samples of the StopTransaction with defaults and normal units."""
+        return samples(self.transaction_data)
+
+    @property
+    def energy_wh(self) -> int | None:
+        """What was delivered; None while it runs, or where the meter tells nothing sane."""
+        if self.meter_start_wh is None or self.meter_stop_wh is None:
+            return None
+        energy_wh = self.meter_stop_wh - self.meter_start_wh
+        return energy_wh if energy_wh >= 0 else None
+
 
 @dataclass(frozen=True, slots=True)
 class OrphanStop:
@@ -194,7 +212,7 @@ class OrphanStop:
 
 @dataclass(frozen=True, slots=True)
 class MeterValuesRecord:
-    """One MeterValues message; `csms.domain.meter_values.samples` reads its samples.
+    """One MeterValues message.
 
     Attributes:
         transaction_id: as received, where it fits; may be -1, 0 or another station's.
@@ -208,6 +226,11 @@ class MeterValuesRecord:
     received_at: datetime
     meter_value: list[Any]
     flags: tuple[str, ...]
+
+    @property
+    def samples(self) -> list[Sample]:
+        """Its samples with defaults and normal units."""
+        return samples(self.meter_value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
-from sqlalchemy import insert as plain_insert
 
 from csms.domain.model import (
     BootInformation,
@@ -16,6 +15,7 @@ from csms.domain.model import (
     ConnectionEvent,
     RegistrationStatus,
 )
+from csms.storage import history
 from csms.storage.database import insert
 from csms.storage.tables import charge_points, connections, connectors
 
@@ -39,6 +39,14 @@ _BOOT = (
         last_seen_at=bindparam("booted_at"),
     )
 )
+_ACCEPTED = (
+    update(charge_points)
+    .where(
+        charge_points.c.identity == bindparam("of_identity"),
+        charge_points.c.registration == RegistrationStatus.ACCEPTED.value,
+    )
+    .values(accepted_at=bindparam("at"))
+)
 _STALE = (
     update(connectors)
     .where(connectors.c.identity == bindparam("of_identity"))
@@ -49,7 +57,6 @@ _SEEN = (
     .where(charge_points.c.identity == bindparam("of_identity"))
     .values(last_seen_at=bindparam("seen_at"))
 )
-_CONNECTION = plain_insert(connections)
 
 
 def get(connection: Connection, identity: str) -> ChargePoint | None:
@@ -120,9 +127,13 @@ def remove(connection: Connection, identity: str) -> bool:
 def record_boot(
     connection: Connection, identity: str, *, boot: BootInformation, at: datetime
 ) -> ChargePoint | None:
-    """Keep a BootNotification; the connectors' statuses are stale from now on (CS-BOOT-09)."""
+    """Keep a BootNotification and return the charge point, which says how to answer.
+
+    The connectors' statuses are stale from now on (CS-BOOT-09).
+    """
     values = {"of_identity": identity, "boot": asdict(boot), "booted_at": at}
     connection.execute(_BOOT, values)
+    connection.execute(_ACCEPTED, {"of_identity": identity, "at": at})
     connection.execute(_STALE, {"of_identity": identity})
     return get(connection, identity)
 
@@ -139,7 +150,7 @@ def record_connection(
 ) -> None:
     """Keep what happened to a connection, such as ``connected``, ``replaced``, ``closed``."""
     row = {"identity": identity, "event": event, "at": at, "detail": detail}
-    connection.execute(_CONNECTION, row)
+    history.record(connection, connections, row)
     record_seen(connection, {identity: at})
 
 
@@ -171,5 +182,6 @@ def _charge_point(row: Row[Any]) -> ChargePoint:
         updated_at=row.updated_at,
         boot=BootInformation(**row.boot) if row.boot else BootInformation(),
         booted_at=row.booted_at,
+        accepted_at=row.accepted_at,
         last_seen_at=row.last_seen_at,
     )

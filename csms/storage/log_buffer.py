@@ -19,7 +19,7 @@ from csms.storage.message_log import MessageLogLimits
 
 MAX_ENTRIES: Final = 20_000
 MAX_TEXT: Final = 64_000_000  # characters
-PORTION_ENTRIES: Final = 250
+PORTION_ENTRIES: Final = 100
 PORTION_TEXT: Final = 1_000_000
 SEEN_EVERY: Final = timedelta(seconds=60)
 
@@ -108,5 +108,5 @@ def _write(
     seen: dict[str, datetime],
 ) -> None:
     message_log.append(connection, entries)
-    message_log.prune(connection, limits, at=entries[-1].at, step=2 * len(entries))
+    message_log.prune(connection, limits, at=entries[-1].at)
     charge_points.record_seen(connection, seen)

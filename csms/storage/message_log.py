@@ -16,6 +16,9 @@ from csms.storage.tables import messages
 RECEIVED: Final = "received"  # from the charge point
 SENT: Final = "sent"
 
+ENTRY_BYTES: Final = 100  # about what an entry takes beside its text
+PRUNE_STEP: Final = 2_000  # entries one transaction deletes at most; a few milliseconds
+
 _APPEND = insert(messages)
 _NEWEST = select(messages.c.end_bytes).order_by(messages.c.id.desc()).limit(1)
 _OLDEST = (
@@ -31,7 +34,7 @@ class MessageLogLimits:
     """How much of the wire is remembered; an age of zero switches the log off."""
 
     age: timedelta
-    text_bytes: int
+    size_bytes: int
 
 
 def append(connection: Connection, entries: Sequence[LoggedMessage]) -> None:
@@ -40,7 +43,7 @@ def append(connection: Connection, entries: Sequence[LoggedMessage]) -> None:
     rows = []
     for entry in entries:
         text = mask_secrets(entry.text)
-        end_bytes += len(text)
+        end_bytes += len(text) + ENTRY_BYTES
         rows.append(
             {
                 "identity": entry.identity,
@@ -56,12 +59,14 @@ def append(connection: Connection, entries: Sequence[LoggedMessage]) -> None:
         connection.execute(_APPEND, rows)
 
 
-def prune(connection: Connection, limits: MessageLogLimits, *, at: datetime, step: int) -> int:
+def prune(
+    connection: Connection, limits: MessageLogLimits, *, at: datetime, step: int = PRUNE_STEP
+) -> int:
     """Delete the oldest frames that are too old or too much, at most `step`; say how many."""
     newest = connection.execute(_NEWEST).scalar()
     if newest is None:
         return 0
-    too_old, too_much = at - limits.age, newest - limits.text_bytes
+    too_old, too_much = at - limits.age, newest - limits.size_bytes
     last_id, count = None, 0
     for id_, logged_at, end_bytes in connection.execute(_OLDEST, {"step": step}):
         if logged_at >= too_old and end_bytes > too_much:

@@ -24,6 +24,7 @@ _OF_TRANSACTION = (
     .where(
         meter_values.c.transaction_id == bindparam("transaction_id"),
         meter_values.c.identity == bindparam("identity"),
+        meter_values.c.id > bindparam("after_id"),
     )
     .order_by(meter_values.c.id)
 )
@@ -64,11 +65,17 @@ def add(
 
 
 def of_transaction(
-    connection: Connection, *, identity: str, transaction_id: int
+    connection: Connection,
+    *,
+    identity: str,
+    transaction_id: int,
+    after_id: int = 0,
+    limit: int | None = None,
 ) -> list[MeterValuesRecord]:
     """Return what a charge point sent for its transaction, in order of arrival (CS-METER-06)."""
-    where = {"identity": identity, "transaction_id": transaction_id}
-    return [_record(row) for row in connection.execute(_OF_TRANSACTION, where)]
+    where = {"identity": identity, "transaction_id": transaction_id, "after_id": after_id}
+    query = _OF_TRANSACTION if limit is None else _OF_TRANSACTION.limit(limit)
+    return [_record(row) for row in connection.execute(query, where)]
 
 
 def page(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, select
 
 from csms.domain.model import ConnectorState, StatusRecord
 from csms.domain.statuses import StatusReport, is_newer
-from csms.storage.database import insert as upsert
+from csms.storage import history
+from csms.storage.database import insert
 from csms.storage.tables import connectors, statuses
 
 _KNOWN = select(connectors.c.ordered_at, connectors.c.is_stale).where(
     connectors.c.identity == bindparam("identity"),
     connectors.c.connector_id == bindparam("connector_id"),
 )
-_KEEP = insert(statuses)
-_NEW = upsert(connectors)
+_NEW = insert(connectors)
 _SET = _NEW.on_conflict_do_update(
     index_elements=[connectors.c.identity, connectors.c.connector_id],
     set_={column.name: _NEW.excluded[column.name] for column in connectors.c},
@@ -43,12 +43,12 @@ def record(connection: Connection, identity: str, report: StatusReport) -> bool:
         "reported_at": report.reported_at,
         "received_at": report.received_at,
     }
-    history = {
+    unchanging = {
         "timestamp": report.timestamp,
         "is_current": is_current,
         "flags": list(report.flags),
     }
-    connection.execute(_KEEP, row | history)
+    history.record(connection, statuses, row | unchanging)
     if is_current:
         connection.execute(_SET, row | {"ordered_at": report.ordered_at, "is_stale": False})
     return is_current

@@ -260,11 +260,11 @@ class Store:
                 self._connection = self._writer.connect()
             with self._connection.begin():
                 return [operation(self._connection) for operation in operations]
-        except SQLAlchemyError as exc:
-            if not is_outage(exc):
-                raise
+        except Exception as exc:
             # A fresh connection forgets whatever state the failure left behind.
             self._abandon()
+            if not is_outage(exc):
+                raise
             logger.error("The database cannot be written: %s", _cause(exc))
             raise CommitFailed(f"the database cannot be written: {_cause(exc)}") from exc
 
@@ -274,8 +274,12 @@ class Store:
         A log that cannot be written keeps its entries, within the buffer's bounds, and stands in
         nobody's way.
         """
-        portion = self._log.portion()
-        return bool(portion) and self._write_portion(portion)
+        try:
+            portion = self._log.portion()
+            return bool(portion) and self._write_portion(portion)
+        except Exception:  # whatever it is, the writer goes on
+            logger.exception("The message log cannot be written")
+            return False
 
     def _write_portion(self, portion: list[LoggedMessage]) -> bool:
         try:
@@ -322,5 +326,5 @@ def _resolve(outcomes: list[_Outcome]) -> None:
             job.future.set_exception(exc)
 
 
-def _cause(exc: SQLAlchemyError) -> str:
+def _cause(exc: Exception) -> str:
     return str(getattr(exc, "orig", None) or exc)

@@ -77,6 +77,7 @@ charge_points = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     Column("boot", _Json),  # fields of BootInformation
     Column("booted_at", UtcDateTime),
+    Column("accepted_at", UtcDateTime),
     Column("last_seen_at", UtcDateTime),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -208,6 +209,27 @@ def test_flags_of_start_and_stop_come_together_once() -> None:
         "meterStart",
         "meterStop",
     )
+
+
+@pytest.mark.parametrize(
+    ("meter_start_wh", "meter_stop_wh", "energy_wh"),
+    [(100, 900, 800), (100, 100, 0), (100, 99, None), (100, None, None), (None, 900, None)],
+)
+def test_energy_is_what_the_meter_gained(
+    meter_start_wh: int | None, meter_stop_wh: int | None, energy_wh: int | None
+) -> None:
+    """Nothing is computed from readings that make no sense."""
+    transaction = replace(TRANSACTION, meter_start_wh=meter_start_wh, meter_stop_wh=meter_stop_wh)
+
+    assert transaction.energy_wh == energy_wh
+
+
+def test_samples_of_the_stop_are_normalised() -> None:
+    """transactionData is read like MeterValues (CS-STOP-08)."""
+    reading = {"timestamp": "2026-01-31T11:30:00Z", "sampledValue": [{"value": "2", "unit": "kWh"}]}
+    [sample] = replace(TRANSACTION, transaction_data=[reading]).samples
+
+    assert (sample.value, sample.unit) == (Decimal(2000), "Wh")
 
 
 json_values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30)

@@ -104,6 +104,33 @@ async def test_boot_is_kept_and_makes_statuses_stale(store: Store) -> None:
     assert (own.is_stale, other.is_stale) == (True, False)
 
 
+async def test_acceptance_is_what_a_boot_was_answered(store: Store) -> None:
+    """The operator's decision reaches the charge point with its next boot, and stays told."""
+    pending = RegistrationStatus.PENDING
+    await store.write(partial(charge_points.register, identity="CP1", at=NOW, registration=pending))
+
+    async def boot(at: datetime) -> datetime | None:
+        operation = partial(
+            charge_points.record_boot, identity="CP1", boot=BootInformation(), at=at
+        )
+        charge_point = await store.write(operation)
+        assert charge_point is not None
+        assert charge_point.booted_at == at
+        return charge_point.accepted_at
+
+    async def decide(registration: RegistrationStatus) -> datetime | None:
+        change = partial(charge_points.change, identity="CP1", at=NOW, registration=registration)
+        charge_point = await store.write(change)
+        assert charge_point is not None
+        return charge_point.accepted_at
+
+    assert await boot(NOW) is None
+    assert await decide(RegistrationStatus.ACCEPTED) is None
+    assert await boot(LATER) == LATER
+    assert await decide(RegistrationStatus.REJECTED) == LATER
+    assert await boot(LATER + timedelta(hours=1)) == LATER
+
+
 async def test_boot_of_an_unknown_charge_point_is_none(store: Store) -> None:
     """One that was removed meanwhile does not come back by itself."""
     boot = partial(charge_points.record_boot, identity="X", boot=BootInformation(), at=NOW)

@@ -8,7 +8,7 @@ from typing import Any
 
 from csms.domain.model import LoggedMessage
 from csms.storage import message_log
-from csms.storage.message_log import RECEIVED, SENT, MessageLogLimits
+from csms.storage.message_log import ENTRY_BYTES, RECEIVED, SENT, MessageLogLimits
 from csms.storage.store import Store
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -71,7 +71,8 @@ async def test_oldest_frames_are_pruned_by_size(store: Store) -> None:
     """Only as much text stays as is allowed."""
     await append(store, *(entry(0, text=f"{number:010}") for number in range(5)))
 
-    pruned = await prune(store, MessageLogLimits(timedelta(days=1), 30), at=NOW)
+    limits = MessageLogLimits(timedelta(days=1), 3 * (10 + ENTRY_BYTES))
+    pruned = await prune(store, limits, at=NOW)
 
     assert pruned == 2
     assert await texts(store) == [f"{number:010}" for number in (4, 3, 2)]
@@ -82,7 +83,8 @@ async def test_size_counts_over_many_writes(store: Store) -> None:
     for number in range(5):
         await append(store, entry(0, text=f"{number:010}"))
 
-    assert await prune(store, MessageLogLimits(timedelta(days=1), 20), at=NOW) == 3
+    limits = MessageLogLimits(timedelta(days=1), 2 * (10 + ENTRY_BYTES))
+    assert await prune(store, limits, at=NOW) == 3
 
 
 async def test_pruning_goes_in_small_steps(store: Store) -> None:
@@ -104,7 +106,7 @@ async def test_nothing_is_pruned_within_the_limits(store: Store) -> None:
 
 async def test_log_prunes_itself_while_it_is_written(url: str) -> None:
     """A store with a small log never grows beyond it for long."""
-    small = Store.open(url, message_log_bytes=1_000)
+    small = Store.open(url, message_log_bytes=100 * (10 + ENTRY_BYTES))
     for _ in range(20):
         for minute in range(10):
             small.log_message(entry(minute))

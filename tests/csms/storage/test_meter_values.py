@@ -76,6 +76,19 @@ async def test_transaction_has_its_own_stations_readings(store: Store) -> None:
     assert [(record.identity, record.transaction_id) for record in found] == [("CP1", 7)]
 
 
+async def test_transactions_readings_come_in_pages(store: Store) -> None:
+    """Oldest first, the cursor is the last record."""
+    for number in range(3):
+        await add(store, meter_value=[READING | {"sampledValue": [{"value": str(number)}]}])
+    of_seven = partial(meter_values.of_transaction, identity="CP1", transaction_id=7)
+
+    first = await store.read(partial(of_seven, limit=2))
+    second = await store.read(partial(of_seven, after_id=first[-1].record_id, limit=2))
+
+    read = [sample.received_value for record in first + second for sample in record.samples]
+    assert read == ["0", "1", "2"]
+
+
 async def test_pages_are_newest_first(store: Store) -> None:
     """With and without transaction, by connector, cursor by record."""
     for connector_id in (0, 1, 2):

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("updated_at", utc(), nullable=False),
         sa.Column("boot", sa.JSON()),
         sa.Column("booted_at", utc()),
+        sa.Column("accepted_at", utc()),
         sa.Column("last_seen_at", utc()),
         sa.PrimaryKeyConstraint("identity", name="pk_charge_points"),
     )
