@@ -200,7 +200,11 @@ class Station:
 
     async def wait_until_idle(self) -> None:
         """Wait until everything was sent and every CALL of ours answered or given up."""
-        while self._outbox or not self.charge_point.is_idle:
+        await self.wait_until(lambda: not self._outbox and self.charge_point.is_idle)
+
+    async def wait_until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something about the charge point is so; asked after everything it does."""
+        while not is_so():
             self._changed.clear()
             await self._changed.wait()
 
@@ -285,9 +289,7 @@ class Station:
         return await written
 
     async def _flushed(self) -> None:
-        while self._outbox:
-            self._changed.clear()
-            await self._changed.wait()
+        await self.wait_until(lambda: not self._outbox)
 
     def _put(self, outgoing: _Outgoing) -> None:
         self._outbox.append(outgoing)

@@ -169,8 +169,8 @@ def status_notification(
     """Return a StatusNotification, §6.47."""
     return _present(
         connectorId=connector_id,
-        errorCode=error_code,
         status=status,
+        errorCode=error_code,
         info=info or None,
         timestamp=timestamp,
     )
