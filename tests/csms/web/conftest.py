@@ -1,7 +1,8 @@
 """A real Central System on free ports, its API and its charge points."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import itertools
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -10,9 +11,11 @@ import pytest_asyncio
 
 from csms.app import CentralSystem, central_system
 from csms.config import Settings
-from tests.csms.web.stations import Station
+from tests.csms.web.stations import Connect, Station
 
 TOKEN = "test-token-0123456789"
+
+_numbers = itertools.count(1)
 
 
 def _settings(directory: Path) -> Settings:
@@ -60,7 +63,7 @@ async def api(system: CentralSystem) -> AsyncIterator[httpx.AsyncClient]:
 async def shared_system(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[CentralSystem]:
-    """One Central System for the tests of a module that change nothing in it."""
+    """One Central System for those tests of a module that keep out of each other's way."""
     async with central_system(_settings(tmp_path_factory.mktemp("shared"))) as running:
         yield running
 
@@ -72,9 +75,8 @@ async def shared_api(shared_system: CentralSystem) -> AsyncIterator[httpx.AsyncC
         yield client
 
 
-@pytest.fixture
-async def connect(system: CentralSystem) -> AsyncIterator[Callable[..., Station]]:
-    """Connects charge points, and ends them after the test."""
+@contextlib.asynccontextmanager
+async def _connector(system: CentralSystem) -> AsyncIterator[Connect]:
     stations: list[Station] = []
 
     def make(identity: str, *, password: bytes | None = None) -> Station:
@@ -85,3 +87,23 @@ async def connect(system: CentralSystem) -> AsyncIterator[Callable[..., Station]
     yield make
     for station in stations:
         await station.close()
+
+
+@pytest.fixture
+async def connect(system: CentralSystem) -> AsyncIterator[Connect]:
+    """Connects charge points, and ends them after the test."""
+    async with _connector(system) as make:
+        yield make
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shared_connect(shared_system: CentralSystem) -> AsyncIterator[Connect]:
+    """Connects charge points to the shared system, and ends them after the test."""
+    async with _connector(shared_system) as make:
+        yield make
+
+
+@pytest.fixture
+def identity() -> str:
+    """An identity no other test uses."""
+    return f"CP-{next(_numbers)}"

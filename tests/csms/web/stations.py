@@ -22,6 +22,7 @@ class Station:
 
     def __init__(self, url: str, identity: str, *, password: bytes | None) -> None:
         self._url = url + quote(identity, safe="")
+        self.resource = f"/charge-points/{quote(identity, safe='')}"
         self._headers = {}
         if password is not None:
             secret = base64.b64encode(identity.encode() + b":" + password).decode()
@@ -94,3 +95,6 @@ class Station:
         assert self._socket is not None
         await asyncio.wait_for(self._socket.wait_closed(), 5)
         return self._socket.close_code, self._socket.close_reason or ""
+
+
+Connect = Callable[..., Station]

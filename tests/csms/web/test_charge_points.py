@@ -1,18 +1,15 @@
 """Charge points over HTTP."""
 
 import asyncio
-from collections.abc import Callable
 from urllib.parse import quote
 
 import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.csms.web.stations import Station
+from tests.csms.web.stations import Connect
 
 KEY = "00112233445566778899aabbccddeeff00112233"
-
-Connect = Callable[..., Station]
 
 
 async def test_put_registers_once(api: httpx.AsyncClient) -> None:

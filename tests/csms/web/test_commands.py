@@ -1,26 +1,27 @@
 """Commands over HTTP: the charge point's own answer, or a problem that says what happened."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from csms.app import CentralSystem, central_system
 from csms.config import Settings
 from tests.csms.web.conftest import client_of
-from tests.csms.web.stations import Station
+from tests.csms.web.stations import Connect, Station
 
-Connect = Callable[..., Station]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture
-async def station(api: httpx.AsyncClient, connect: Connect) -> Station:
-    """A booted charge point called CP1."""
-    await api.put("/charge-points/CP1", json={})
-    station = await connect("CP1")
+@pytest_asyncio.fixture(loop_scope="module")
+async def station(shared_api: httpx.AsyncClient, shared_connect: Connect, identity: str) -> Station:
+    """A booted charge point."""
+    station = shared_connect(identity)
+    await shared_api.put(station.resource, json={})
+    await station
     await station.boot()
     return station
 
@@ -58,7 +59,7 @@ COMMANDS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("action", "payload", "reply"), COMMANDS)
 async def test_command_returns_the_charge_points_own_answer(
-    api: httpx.AsyncClient,
+    shared_api: httpx.AsyncClient,
     station: Station,
     action: str,
     payload: dict[str, Any],
@@ -67,7 +68,7 @@ async def test_command_returns_the_charge_points_own_answer(
     """The frame carries exactly the payload; 200 carries exactly the answer, refusals included."""
     station.answer = lambda message_id, *_: [3, message_id, reply]
 
-    answer = await api.post(f"/charge-points/CP1/commands/{action}", json=payload)
+    answer = await shared_api.post(f"{station.resource}/commands/{action}", json=payload)
 
     assert (answer.status_code, answer.json()) == (200, reply)
     assert answer.headers["content-type"] == "application/json"
@@ -76,20 +77,22 @@ async def test_command_returns_the_charge_points_own_answer(
 
 @pytest.mark.parametrize("body", [b"", b"  ", b"{}"])
 async def test_empty_body_is_an_empty_payload(
-    api: httpx.AsyncClient, station: Station, body: bytes
+    shared_api: httpx.AsyncClient, station: Station, body: bytes
 ) -> None:
     """A command without fields needs no body, and no content type."""
-    answer = await api.post("/charge-points/CP1/commands/ClearCache", content=body)
+    answer = await shared_api.post(f"{station.resource}/commands/ClearCache", content=body)
 
     assert answer.status_code == 200
     assert await station.commands.get() == ("ClearCache", {})
 
 
-async def test_unknown_charge_point_and_action(api: httpx.AsyncClient, station: Station) -> None:
+async def test_unknown_charge_point_and_action(
+    shared_api: httpx.AsyncClient, station: Station
+) -> None:
     """What does not exist is 404, each under its own type."""
-    unknown = await api.post("/charge-points/CP2/commands/Reset", json={"type": "Soft"})
-    misspelt = await api.post("/charge-points/CP1/commands/reset", json={"type": "Soft"})
-    upward = await api.post("/charge-points/CP1/commands/Heartbeat", json={})
+    unknown = await shared_api.post("/charge-points/nobody/commands/Reset", json={"type": "Soft"})
+    misspelt = await shared_api.post(f"{station.resource}/commands/reset", json={"type": "Soft"})
+    upward = await shared_api.post(f"{station.resource}/commands/Heartbeat", json={})
 
     _problem(unknown, 404, "unknown-charge-point")
     _problem(misspelt, 404, "unknown-action")
@@ -114,11 +117,11 @@ async def test_unknown_charge_point_and_action(api: httpx.AsyncClient, station: 
     ],
 )
 async def test_invalid_payload_names_the_field_and_is_not_sent(
-    api: httpx.AsyncClient, station: Station, action: str, body: str, named: str
+    shared_api: httpx.AsyncClient, station: Station, action: str, body: str, named: str
 ) -> None:
     """What the charge point could not take never leaves (strict out)."""
-    answer = await api.post(
-        f"/charge-points/CP1/commands/{action}",
+    answer = await shared_api.post(
+        f"{station.resource}/commands/{action}",
         content=body,
         headers={"Content-Type": "application/json"},
     )
@@ -130,10 +133,12 @@ async def test_invalid_payload_names_the_field_and_is_not_sent(
 
 
 @pytest.mark.parametrize("body", ["{", "nonsense", '{"type": NaN}', "[" * 100_000, '"\xff"'])
-async def test_malformed_body_is_400(api: httpx.AsyncClient, station: Station, body: str) -> None:
+async def test_malformed_body_is_400(
+    shared_api: httpx.AsyncClient, station: Station, body: str
+) -> None:
     """A body that is no JSON reaches nobody."""
-    answer = await api.post(
-        "/charge-points/CP1/commands/Reset",
+    answer = await shared_api.post(
+        f"{station.resource}/commands/Reset",
         content=body.encode("latin-1"),
         headers={"Content-Type": "application/json"},
     )
@@ -142,18 +147,22 @@ async def test_malformed_body_is_400(api: httpx.AsyncClient, station: Station, b
     assert station.commands.empty()
 
 
-async def test_offline(api: httpx.AsyncClient) -> None:
+async def test_offline(shared_api: httpx.AsyncClient, identity: str) -> None:
     """A charge point that is not connected cannot be commanded."""
-    await api.put("/charge-points/CP1", json={})
+    await shared_api.put(f"/charge-points/{identity}", json={})
 
-    _problem(await api.post("/charge-points/CP1/commands/ClearCache"), 409, "offline")
+    answer = await shared_api.post(f"/charge-points/{identity}/commands/ClearCache")
+
+    _problem(answer, 409, "offline")
 
 
-async def test_refusal_by_callerror(api: httpx.AsyncClient, station: Station) -> None:
+async def test_refusal_by_callerror(shared_api: httpx.AsyncClient, station: Station) -> None:
     """A CALLERROR is passed on with code, description and details."""
     station.answer = lambda message_id, *_: [4, message_id, "NotSupported", "no cache", {"a": [1]}]
 
-    problem = _problem(await api.post("/charge-points/CP1/commands/ClearCache"), 502, "refused")
+    problem = _problem(
+        await shared_api.post(f"{station.resource}/commands/ClearCache"), 502, "refused"
+    )
 
     assert problem["code"] == "NotSupported"
     assert problem["description"] == "no cache"
@@ -163,12 +172,12 @@ async def test_refusal_by_callerror(api: httpx.AsyncClient, station: Station) ->
 
 @pytest.mark.parametrize("reply", ["text", None, [1], 5])
 async def test_answer_that_is_no_object(
-    api: httpx.AsyncClient, station: Station, reply: object
+    shared_api: httpx.AsyncClient, station: Station, reply: object
 ) -> None:
     """A CALLRESULT without a payload object is the charge point's fault, and said so."""
     station.answer = lambda message_id, *_: [3, message_id, reply]
 
-    answer = await api.post("/charge-points/CP1/commands/ClearCache")
+    answer = await shared_api.post(f"{station.resource}/commands/ClearCache")
 
     if reply is None:  # null is another way to write no payload (CS-RPC-10)
         assert (answer.status_code, answer.json()) == (200, {})
@@ -177,11 +186,11 @@ async def test_answer_that_is_no_object(
 
 
 async def test_lost_connection_ends_the_command_at_once(
-    api: httpx.AsyncClient, station: Station
+    shared_api: httpx.AsyncClient, station: Station
 ) -> None:
     """Nobody waits out the response timeout for a charge point that has gone."""
     station.answer = lambda *_: None
-    waiting = asyncio.create_task(api.post("/charge-points/CP1/commands/ClearCache"))
+    waiting = asyncio.create_task(shared_api.post(f"{station.resource}/commands/ClearCache"))
     await station.commands.get()
 
     await station.close()
@@ -191,7 +200,7 @@ async def test_lost_connection_ends_the_command_at_once(
 
 
 async def test_no_answer_in_time(settings: Settings) -> None:
-    """After the response timeout the caller is told, and the late answer is nobody's."""
+    """After the response timeout the caller is told how long that was."""
     async with (
         central_system(replace(settings, response_timeout_s=0.1)) as system,
         client_of(system) as api,
@@ -214,7 +223,7 @@ async def _station(system: CentralSystem) -> Station:
     return station
 
 
-async def test_full_queue(api: httpx.AsyncClient, station: Station) -> None:
+async def test_full_queue(shared_api: httpx.AsyncClient, station: Station) -> None:
     """More waiting commands than the queue holds are refused at once; the others are served."""
     released = asyncio.Event()
     held: list[str] = []
@@ -227,7 +236,8 @@ async def test_full_queue(api: httpx.AsyncClient, station: Station) -> None:
 
     station.answer = hold
     sent = [
-        asyncio.create_task(api.post("/charge-points/CP1/commands/ClearCache")) for _ in range(40)
+        asyncio.create_task(shared_api.post(f"{station.resource}/commands/ClearCache"))
+        for _ in range(40)
     ]
     await station.commands.get()
     refused, waiting = await asyncio.wait(sent, timeout=2, return_when=asyncio.FIRST_COMPLETED)
@@ -244,17 +254,19 @@ async def test_full_queue(api: httpx.AsyncClient, station: Station) -> None:
     assert full[0].headers["retry-after"] == "1"
 
 
-async def test_state_forbids_commands(api: httpx.AsyncClient, connect: Connect) -> None:
+async def test_state_forbids_commands(
+    shared_api: httpx.AsyncClient, shared_connect: Connect, identity: str
+) -> None:
     """No remote start while Pending, nothing at all while Rejected (CS-BOOT-06, CS-BOOT-07)."""
-    await api.put("/charge-points/CP1", json={"registration": "Pending"})
-    station = await connect("CP1")
+    await shared_api.put(f"/charge-points/{identity}", json={"registration": "Pending"})
+    station = await shared_connect(identity)
     await station.boot()
-    start = "/charge-points/CP1/commands/RemoteStartTransaction"
+    start = f"{station.resource}/commands/RemoteStartTransaction"
 
-    pending = await api.post(start, json={"idTag": "TAG"})
-    allowed = await api.post("/charge-points/CP1/commands/GetConfiguration", json={})
-    await api.patch("/charge-points/CP1", json={"registration": "Rejected"})
-    rejected = await api.post("/charge-points/CP1/commands/GetConfiguration", json={})
+    pending = await shared_api.post(start, json={"idTag": "TAG"})
+    allowed = await shared_api.post(f"{station.resource}/commands/GetConfiguration", json={})
+    await shared_api.patch(station.resource, json={"registration": "Rejected"})
+    rejected = await shared_api.post(f"{station.resource}/commands/GetConfiguration", json={})
 
     _problem(pending, 409, "not-allowed-now")
     assert allowed.status_code == 200
@@ -263,13 +275,13 @@ async def test_state_forbids_commands(api: httpx.AsyncClient, connect: Connect) 
 
 
 async def test_action_and_identity_are_decoded_once(
-    api: httpx.AsyncClient, connect: Connect
+    shared_api: httpx.AsyncClient, shared_connect: Connect
 ) -> None:
     """A charge point with a slash in its name can be commanded."""
-    await api.put("/charge-points/a%2Fb%2520", json={})
-    station = await connect("a/b%20")
+    await shared_api.put("/charge-points/a%2Fb%2520", json={})
+    station = await shared_connect("a/b%20")
     await station.boot()
 
-    answer = await api.post("/charge-points/a%2Fb%2520/commands/ClearCache")
+    answer = await shared_api.post("/charge-points/a%2Fb%2520/commands/ClearCache")
 
     assert answer.json() == {"status": "Accepted"}

@@ -1,14 +1,11 @@
 """Id tags over HTTP."""
 
-from collections.abc import Callable
 from urllib.parse import quote
 
 import httpx
 import pytest
 
-from tests.csms.web.stations import Station
-
-Connect = Callable[..., Station]
+from tests.csms.web.stations import Connect
 
 
 async def test_put_replaces(api: httpx.AsyncClient) -> None:

@@ -1,15 +1,12 @@
 """Transactions, readings, message log and quarantine over HTTP."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.csms.web.stations import Station
-
-Connect = Callable[..., Station]
+from tests.csms.web.stations import Connect, Station
 
 
 @pytest.fixture
