@@ -51,15 +51,15 @@ class Awaited:
         """Take note that a receive step waits no more."""
         self._open = [one for one in self._open if one.path != step.path]
 
-    def take(self, call: Call, event: int) -> bool:
-        """Give a CALL to the first open step that wants it; False when it is unasked."""
+    def take(self, call: Call, event: int) -> Receive | None:
+        """Give a CALL to the first open step that wants it; None when it is unasked."""
         for step in self._open:
             if step.action == call.action:
                 self.end(step)
                 self.arrived[step.path] = Arrival(call, event)
-                return True
+                return step
         self.strays.append(Stray(call.action, event))
-        return False
+        return None
 
     def _pair(self, steps: list[Step]) -> None:
         operators: list[OperatorStep] = []

@@ -37,6 +37,7 @@ from harness.sut import SystemUnderTest
 from harness.wire import Wire, monotonic_s
 from simulator.charge_point import ChargePoint
 from simulator.client import Call, Endpoint, Station
+from simulator.errors import LocalProtocolError
 from simulator.trace import Event, EventKind
 
 _log = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ class Engine:
         self._cases: list[CaseResult] = []
         self._findings: list[Finding] = []
         self._tag_answers: list[TagAnswer] = []
-        self._silent = 0
+        self._silent, self._silence = 0, ""
         self._exits = AsyncExitStack()
         self._started_at = datetime.now(UTC)
         self._started_s = monotonic_s()
@@ -224,6 +225,9 @@ class Engine:
     def result(self) -> RunResult:
         """Return what was found so far."""
         findings = [*self._findings, *self._unknown_tags(), *judge_run(self._cases)]
+        if self._silence:
+            message = f"{self._silence[0].upper()}{self._silence[1:]}."
+            findings.append(Finding("sut.silent", Severity.WARNING, message))
         return RunResult(
             started_at=self._started_at,
             duration_s=monotonic_s() - self._started_s,
@@ -257,6 +261,9 @@ class Engine:
                 return await self._run_leased(scenario, lease, slot)
         except PoolError as error:
             return _broken(scenario, "harness.pool", str(error))
+        except (expressions.UnknownVariable, LocalProtocolError) as error:
+            message = f"The scenario's variables or configuration cannot be used: {error}."
+            return _broken(scenario, "harness.variable", message)
         except Exception as error:  # whatever it is, the other cases go on
             _log.exception("case %s broke off", scenario.id)
             message = f"The harness itself failed: {type(error).__name__}: {error}"
@@ -310,7 +317,7 @@ class Engine:
         sut, now = self._sut, datetime.now(UTC)
         station = sut.station
         variables: dict[str, Json] = {
-            **expressions.connector_variables(station.connectors),
+            **expressions.connector_variables(station.connectors, self._connector_id()),
             "identity": lease.credentials.identity,
             "vendor": station.vendor,
             "model": station.model,
@@ -330,7 +337,9 @@ class Engine:
         }
         return Runner(
             scenario,
-            make_station=partial(self._station, lease.credentials, keys),
+            make_station=partial(
+                self._station, lease.credentials, keys=keys, is_active=scenario.uses_model
+            ),
             wire=wire,
             driver=self._driver,
             settings=self._settings,
@@ -342,9 +351,11 @@ class Engine:
     def _station(
         self,
         credentials: Credentials,
-        keys: Mapping[str, str],
         record: Callable[[Event], None],
         on_call: Callable[[Call], bool] | None = None,
+        *,
+        keys: Mapping[str, str] | None = None,
+        is_active: bool = False,
     ) -> Station:
         spec = self._sut.station
         charge_point = ChargePoint(
@@ -363,8 +374,13 @@ class Engine:
             endpoint,
             record=record,
             on_call=on_call,
+            is_active=is_active,
             open_timeout_s=self._sut.budgets[DEFAULT_BUDGET].limit_s,
         )
+
+    def _connector_id(self) -> int:
+        number = self._sut.variables.get("connector_id", 1)
+        return number if isinstance(number, int) else 1
 
     def _note_open(self, identity: str, ledger: Ledger) -> None:
         if self._journal is not None:
@@ -373,14 +389,15 @@ class Engine:
     def _watch_silence(self, result: CaseResult, wire: Wire) -> None:
         """Stop when the Central System answers nothing any more: all else would fail alike."""
         if wire.has_answers or result.verdict is Verdict.PASSED:
-            self._silent = 0
+            self._silent, self._silence = 0, ""
             return
         self._silent += 1
-        if self._silent >= _SILENT_CASES and not self.stopped:
-            self.stop(
-                f"the Central System answered nothing in {self._silent} cases in a row: "
-                f"{_silence(result.events, self._sut.ocpp_url)}"
-            )
+        self._silence = (
+            f"the Central System answered nothing in {self._silent} cases in a row: "
+            f"{_silence(result.events, self._sut.ocpp_url)}"
+        )
+        if self._silent >= _SILENT_CASES:
+            self.stop(self._silence)
 
     # --- begin and end of the run -----------------------------------------------------------
 
@@ -473,7 +490,7 @@ class Engine:
                 reason = "the identity is not in the system-under-test file any more"
             else:
                 reason = await stop_leftover(
-                    self._station(credentials, {}, Wire().record),
+                    self._station(credentials, Wire().record),
                     transaction,
                     milliseconds=self._sut.milliseconds,
                     answer_timeout_s=_LEFTOVER_ANSWER_S,

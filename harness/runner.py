@@ -65,8 +65,9 @@ _PATIENCE: Final = 4 / 3
 # A driver that said no is believed after this: its word may overtake the frame it speaks of.
 _AFTER_REFUSAL_S: Final = 2.0
 _PONG_TIMEOUT_S: Final = 10.0
-# What is left of the two seconds in which an interrupted run must be gone.
-_INTERRUPTED_CLEANUP_S: Final = 1.2
+# An interrupted run must be gone within two seconds.
+_INTERRUPTED_CLEANUP_S: Final = 0.9
+_INTERRUPTED_CLOSE_S: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +101,12 @@ class _StepFailed(Exception):
 
 @dataclass(slots=True)
 class _Command:
-    """An operator step under way."""
+    """An operator step under way; `began` is the number of events before it."""
 
     step: OperatorStep
     started_at: datetime
     started_s: float
+    began: int
     task: asyncio.Task[DriverOutcome]
     ended_s: float | None = None
 
@@ -163,6 +165,7 @@ class Runner:
         self._answered: set[int] = set()
         self._pings: set[asyncio.Task[None]] = set()
         self._waiting_since: dict[str, float] = {}
+        self._early: dict[str, asyncio.Task[None]] = {}
         self._step_began = 0
         self._requirement = " ".join(
             part for part in (scenario.id, scenario.section and f"§{scenario.section}") if part
@@ -238,11 +241,11 @@ class Runner:
     async def _run(self, step: Step) -> None:
         """Run one step and note what became of it."""
         began_at, began_s, began = datetime.now(UTC), monotonic_s(), len(self._wire.events)
-        outcome, failed = "failed", len(self._failures())
+        outcome = "failed"
         self._awaited.begin(step)
         try:
             await self._perform(step)
-            if len(self._failures()) > failed:
+            if self._has_failed(step):
                 raise _StepFailed
             outcome = "passed"
         except (expressions.UnknownVariable, expressions.BadExpression) as error:
@@ -251,6 +254,13 @@ class Runner:
         except LocalProtocolError as error:
             message = f"The simulated charge point cannot do this: {error}."
             self._fail(step, "harness.step", Severity.ERROR, message)
+            raise _StepFailed from error
+        except _StepFailed:
+            raise
+        except Exception as error:  # the evidence so far must not be lost with it
+            _log.exception("step %s of %s broke off", step.path, self._scenario.id)
+            message = f"The harness itself failed: {type(error).__name__}: {error}"
+            self._fail(step, "harness.error", Severity.ERROR, message)
             raise _StepFailed from error
         finally:
             self._step_began = began
@@ -422,10 +432,17 @@ class Runner:
     # --- what the CSMS sends ----------------------------------------------------------------
 
     def _on_call(self, call: Call) -> bool:
-        """Hold a CALL that a step awaits; leave any other to the model, at once."""
-        is_held = self._awaited.take(call, len(self._wire.events) - 1)
+        """Take a CALL that a step awaits; leave any other to the model, at once."""
+        step = self._awaited.take(call, len(self._wire.events) - 1)
         self._wire.wake()
-        return is_held
+        if step is None:
+            return False
+        if step.path not in self._waiting_since:
+            # Its turn has not come, but a charge point does not let the CSMS wait for that: some
+            # answer nothing else meanwhile.
+            early = self._take(step, self._awaited.arrived[step.path])
+            self._early[step.path] = asyncio.create_task(early, name=f"{step.path} early")
+        return True
 
     def _operate(self, step: OperatorStep) -> None:
         payload = cast("dict[str, Json]", self._resolve(step.payload, self._scope(step)))
@@ -434,7 +451,8 @@ class Runner:
             self._driver.command(identity, step.action, payload),
             name=f"{self._scenario.id} {step.action}",
         )
-        command = _Command(step, datetime.now(UTC), monotonic_s(), task)
+        began = len(self._wire.events)
+        command = _Command(step, datetime.now(UTC), monotonic_s(), began, task)
         self._commands[step.path] = command
 
         def ended(_: asyncio.Task[DriverOutcome]) -> None:
@@ -444,9 +462,17 @@ class Runner:
         task.add_done_callback(ended)
 
     async def _receive(self, step: Receive) -> None:
+        self._waiting_since.setdefault(step.path, monotonic_s())
         arrival = await self._arrival(step)
-        if arrival is not None:
-            await self._take(step, arrival)
+        if arrival is None:
+            return
+        early = self._early.pop(step.path, None)
+        if early is not None:
+            # It may have needed what only the steps in between could tell: then it is its turn now.
+            with suppress(expressions.UnknownVariable):
+                await early
+                return
+        await self._take(step, arrival)
 
     async def _any_order(self, step: AnyOrder) -> None:
         """Run the inner steps; what the CSMS sends is taken in the order in which it comes."""
@@ -483,7 +509,7 @@ class Runner:
         # With neither, nothing would ever tell that an optional CALL will not come any more.
         can_tell = not step.optional or later or command is not None
         time_s = self._settings.action_timeout_s if can_tell else self._settings.settle_s
-        deadline_s = self._waiting_since.get(step.path, monotonic_s()) + time_s
+        deadline_s = self._waiting_since[step.path] + time_s
 
         def is_over() -> bool:
             arrived = self._awaited.arrived
@@ -515,39 +541,44 @@ class Runner:
         self._ref(arrival.event, step)
         payload = arrival.call.payload
         rule = f"{step.action}.req"
-        try:
-            self._match(step.payload, payload, rule, step, arrival.event, scope)
-            self._match_warnings(step.warn, payload, rule, step, arrival.event, scope)
-        finally:
-            await self._answer(step, arrival)
+        self._match(step.payload, payload, rule, step, arrival.event, scope)
+        self._match_warnings(step.warn, payload, rule, step, arrival.event, scope)
+        await self._answer(step, arrival)
 
     async def _answer(self, step: Receive, arrival: Arrival) -> None:
-        self._answered.add(arrival.event)
+        scope = self._scope(step)
         match step.answer:
             case ModelAnswer():
+                self._answered.add(arrival.event)
                 await self._station.answer_as_model(arrival.call)
-            case ResultAnswer(payload=payload, delay_s=delay_s):
+            case ResultAnswer(delay_s=delay_s):
+                payload = cast("dict[str, Json]", self._resolve(step.answer.payload, scope))
+                self._answered.add(arrival.event)
                 await asyncio.sleep(delay_s)
-                resolved = cast("dict[str, Json]", self._resolve(payload, self._scope(step)))
-                await self._station.answer(arrival.call, resolved)
-            case ErrorAnswer() as error:
-                await asyncio.sleep(error.delay_s)
-                details = cast("dict[str, Json]", self._resolve(error.details, self._scope(step)))
-                await self._station.answer_error(
-                    arrival.call, error.code, error.description, details
-                )
+                await self._station.answer(arrival.call, payload)
+            case ErrorAnswer(code=code, description=description, delay_s=delay_s):
+                details = cast("dict[str, Json]", self._resolve(step.answer.details, scope))
+                self._answered.add(arrival.event)
+                await asyncio.sleep(delay_s)
+                await self._station.answer_error(arrival.call, code, description, details)
             case NoAnswer():
-                pass
+                self._answered.add(arrival.event)
 
     async def _answer_rest(self) -> None:
-        """Answer what was held for steps that were never reached: the CSMS waits for it."""
+        """Answer what is not answered yet for steps that were never reached."""
+        if self._interrupted:
+            for early in self._early.values():
+                early.cancel()
+        await asyncio.gather(*self._early.values(), return_exceptions=True)
         for arrival in self._awaited.arrived.values():
             if arrival.event not in self._answered and not self._is_offline:
                 self._answered.add(arrival.event)
                 await self._station.answer_as_model(arrival.call)
 
     def _fail_missing(self, step: Receive, command: _Command | None) -> None:
-        others = ", ".join(stray.action for stray in self._awaited.strays)
+        since = command.began if command is not None else self._step_began
+        strays = [stray.action for stray in self._awaited.strays if stray.event >= since]
+        others = ", ".join(strays)
         instead = f" It sent {others} instead." if others else ""
         if self._is_offline:
             instead += " The connection had ended."
@@ -635,9 +666,12 @@ class Runner:
         for ping in list(self._pings):
             ping.cancel()
         await asyncio.gather(*self._pings, return_exceptions=True)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_PONG_TIMEOUT_S):
+        try:
+            async with asyncio.timeout(_INTERRUPTED_CLOSE_S if self._interrupted else None):
                 await self._station.shut_down()
+        except TimeoutError:
+            self._station.drop()
+            await self._station.shut_down()
 
     def _result(
         self,
@@ -679,7 +713,9 @@ class Runner:
             finding if finding.event is None else replace(finding, event=kept[finding.event])
             for finding in judged.findings
         ]
-        findings = (*_in_order([*progress.findings, *found]), *warnings)
+        findings = (*_in_order([*progress.findings, *found, *self._differences()]), *warnings)
+        if self._interrupted:
+            findings = tuple(warnings)  # half a case proves nothing
         scenario = self._scenario
         verdict = Verdict.NOT_RUN if self._interrupted else verdict_of(findings)
         return CaseResult(
@@ -703,6 +739,35 @@ class Runner:
             own_timers_s=progress.own_timers_s,
             settle_s=settle_s,
         )
+
+    def _differences(self) -> list[Finding]:
+        """Compare what the driver said with what was seen; the frames are right, it is told."""
+        found = []
+        for path, operator in self._awaited.operator_of.items():
+            arrival, command = self._awaited.arrived.get(path), self._commands.get(operator.path)
+            outcome = _outcome_of(command)
+            answers = self._wire.partners(arrival.event) if arrival else []
+            result = self._wire.result_at(answers[0]) if answers else None
+            if outcome is None or result is None or outcome.outcome is Outcome.PENDING:
+                continue
+            said = outcome.answer.get("status") if isinstance(outcome.answer, dict) else None
+            if outcome.outcome is not Outcome.DONE:
+                message = f"the driver {_WORDS[outcome.outcome]}: {outcome.summary}"
+            elif isinstance(said, str) and "status" in result and said != result["status"]:
+                message = f"it was {result['status']!r}, but the driver was told {said!r}"
+            else:
+                continue
+            found.append(
+                Finding(
+                    "driver.differs",
+                    Severity.WARNING,
+                    f"{operator.action} was answered by the charge point; {message}.",
+                    step=operator.path,
+                    position=operator.position,
+                    event=answers[0],
+                )
+            )
+        return found
 
     # --- small things -----------------------------------------------------------------------
 
@@ -738,8 +803,11 @@ class Runner:
             )
         )
 
-    def _failures(self) -> list[Finding]:
-        return [one for one in self._progress.findings if one.severity is not Severity.WARNING]
+    def _has_failed(self, step: Step) -> bool:
+        return any(
+            one.step == step.path and one.severity is not Severity.WARNING
+            for one in self._progress.findings
+        )
 
     def _match(
         self,
@@ -895,8 +963,9 @@ def _outcome_of(command: _Command | None) -> DriverOutcome | None:
 
 
 def _has_refused(command: _Command | None) -> bool:
+    """Say whether the CSMS declined; an interface that broke off says nothing about the CSMS."""
     outcome = _outcome_of(command)
-    return outcome is not None and outcome.outcome in (Outcome.REFUSED, Outcome.FAILED)
+    return outcome is not None and outcome.outcome is Outcome.REFUSED
 
 
 def _kind(step: Step) -> str:

@@ -173,6 +173,20 @@ async def test_refusing_system_stops_the_run(
     assert [case.verdict for case in run.cases].count(Verdict.NOT_RUN) == 3
 
 
+async def test_few_cases_without_an_answer_are_explained_too(tmp_path: Path) -> None:
+    """A run too short to be stopped still tells why nothing was answered."""
+    async with (
+        Miniature(refuse=HTTPStatus.UNAUTHORIZED) as miniature,
+        Engine(system(miniature), options(tmp_path)) as engine,
+    ):
+        run = await engine.run([scenario(tmp_path, BOOT)])
+
+    (finding,) = run.findings
+    assert finding.rule == "sut.silent"
+    assert "check the passwords under `identities`" in finding.message
+    assert run.stopped == ""
+
+
 async def test_unreachable_system_is_told_before_any_case(tmp_path: Path) -> None:
     """Nothing listens: one message with the remedy instead of failed cases."""
     async with Miniature() as miniature:

@@ -152,7 +152,7 @@ async def test_request_of_a_silent_driver_is_inconclusive(tmp_path: Path) -> Non
 
 
 async def test_refusal_that_overtakes_the_frame_does_no_harm(tmp_path: Path) -> None:
-    """The wire decides: a request that comes right after the driver's refusal counts."""
+    """The wire decides: a request that comes after the driver's refusal counts, and is told."""
 
     class Late(Bend):
         async def answered(self, link: Link, call: Incoming) -> None:
@@ -165,7 +165,7 @@ async def test_refusal_that_overtakes_the_frame_does_no_harm(tmp_path: Path) -> 
     async with Miniature(bend=Late()) as miniature:
         case = await run_one(tmp_path, miniature, steps, command_path="/nobody/$action")
 
-    assert (rules(case), case.verdict) == ([], Verdict.PASSED)
+    assert (rules(case), case.verdict) == (["driver.differs"], Verdict.PASSED)
 
 
 async def test_frame_before_its_operator_step_does_not_satisfy_it(tmp_path: Path) -> None:
@@ -242,6 +242,7 @@ async def test_model_answers_what_is_left_to_it(tmp_path: Path) -> None:
     assert case.csms_calls[0].answer_event is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bend", "rule", "outcome"),
     [
@@ -341,7 +342,8 @@ async def test_receive_in_any_order(tmp_path: Path) -> None:
 
     class OneAtATime(Bend):
         async def requests(self, link: Link, order: Order, frame: str) -> list[str | bytes]:
-            await asyncio.gather(*link.pending.values())
+            before = list(link.pending.values())[: order.number]
+            await asyncio.gather(*before)
             return [frame]
 
     steps = (
@@ -469,12 +471,111 @@ async def test_raw_text_that_gets_no_answer_fails(tmp_path: Path) -> None:
 async def test_configuration_reaches_the_charge_point(tmp_path: Path) -> None:
     """Keys a scenario sets are the ones the model reports."""
     steps = BOOT + (
-        "- operator: GetConfiguration\n  payload: {key: [HeartbeatInterval]}\n"
+        "- operator: GetConfiguration\n  payload: {key: [MeterValueSampleInterval]}\n"
         "- receive: GetConfiguration\n"
     )
-    more = 'configuration: {HeartbeatInterval: "4711"}\n'
+    more = 'configuration: {MeterValueSampleInterval: "4711"}\n'
     async with Miniature() as miniature:
         case = await run_one(tmp_path, miniature, steps, more=more)
 
     assert case.verdict is Verdict.PASSED
     assert "4711" in sent_texts(case)[-1]
+
+
+async def test_awaited_request_is_answered_before_its_turn(tmp_path: Path) -> None:
+    """A Central System that answers nothing until its own request is answered gets on."""
+    background: set[asyncio.Task[None]] = set()
+
+    class Strict(Bend):
+        async def answers(self, link: Link, call: Incoming, frame: str) -> list[str | bytes]:
+            if call.action != "Heartbeat":
+                return [frame]
+            background.add(asyncio.create_task(self.ask_first(link, frame)))
+            return []
+
+        async def ask_first(self, link: Link, frame: str) -> None:
+            own = link.expect("own-1")
+            await link.send(['[2, "own-1", "ClearCache", {}]'])
+            await own
+            await link.send([frame])
+
+    steps = BOOT + "- send: Heartbeat\n  payload: {}\n- receive: ClearCache\n  optional: true\n"
+    async with Miniature(bend=Strict()) as miniature:
+        case = await run_one(tmp_path, miniature, steps)
+
+    assert (rules(case), case.verdict) == ([], Verdict.PASSED)
+    assert set(outcomes(case)) == {"passed"}
+
+
+async def test_request_before_its_turn_is_judged_at_its_step(tmp_path: Path) -> None:
+    """A wrong request that came early fails its own step, not the one under way."""
+
+    class Early(Bend):
+        async def answers(self, link: Link, call: Incoming, frame: str) -> list[str | bytes]:
+            if call.action == "Heartbeat":
+                await link.request("Reset", {"type": "Hard"})
+            return [frame]
+
+    steps = BOOT + (
+        "- send: Heartbeat\n  payload: {}\n"
+        "- receive: Reset\n  optional: true\n  payload: {type: Soft}\n"
+    )
+    async with Miniature(bend=Early()) as miniature:
+        case = await run_one(tmp_path, miniature, steps)
+
+    assert (rules(case), case.verdict) == (["rule.Reset.req"], Verdict.FAILED)
+    assert outcomes(case) == ["passed", "passed", "passed", "failed"]
+
+
+async def test_request_that_needs_a_later_value_waits_for_its_turn(tmp_path: Path) -> None:
+    """What a request is held against may be known only after the CALL it crosses is answered."""
+
+    class Crossing(Bend):
+        async def answers(self, link: Link, call: Incoming, frame: str) -> list[str | bytes]:
+            if call.action == "Heartbeat":
+                time = json.loads(frame)[2]["currentTime"]
+                await link.request("DataTransfer", {"vendorId": "x", "data": time})
+            return [frame]
+
+    steps = BOOT + (
+        "- send: Heartbeat\n  payload: {}\n  expect: {currentTime: {capture: time}}\n"
+        "- receive: DataTransfer\n  optional: true\n  payload: {data: $time}\n"
+    )
+    async with Miniature(bend=Crossing()) as miniature:
+        case = await run_one(tmp_path, miniature, steps)
+
+    assert (rules(case), case.verdict) == ([], Verdict.PASSED)
+    assert case.csms_calls[0].answer_event is not None
+
+
+async def test_driver_that_tells_another_answer_is_told(tmp_path: Path) -> None:
+    """The interface reports something else than what the charge point answered: a warning."""
+
+    class Lying(Bend):
+        async def requests(self, link: Link, order: Order, frame: str) -> list[str | bytes]:
+            await link.send([frame])
+            return []  # the miniature then reports Accepted whatever comes
+
+    steps = BOOT + RESET + "  answer: {status: Rejected}\n"
+    async with Miniature(bend=Lying()) as miniature:
+        case = await run_one(tmp_path, miniature, steps)
+
+    assert (rules(case), case.verdict) == (["driver.differs"], Verdict.PASSED)
+    assert "'Rejected', but the driver was told 'Accepted'" in case.findings[0].message
+
+
+async def test_fault_of_the_harness_keeps_the_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a step breaks off for a fault of ours, the frames so far are still there."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr("harness.matching.match", broken)
+    async with Miniature() as miniature:
+        case = await run_one(tmp_path, miniature, BOOT)
+
+    assert (case.verdict, rules(case)) == (Verdict.ERROR, ["harness.error"])
+    assert "ZeroDivisionError: a fault" in case.reason
+    assert [event.kind for event in case.events].count(EventKind.FRAME) == 2
