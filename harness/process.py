@@ -25,6 +25,17 @@ _TAIL_LINES: Final = 20
 _MAX_WINDOW_BYTES: Final = 256 * 1024
 
 
+# Run in front of the program on Linux: it ends with us, even when we are killed without a chance
+# to stop it. The parent may be gone before the kernel was asked.
+_TIED_TO_US: Final = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG, SIGTERM
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("whoever started this program is gone")
+os.execv(sys.argv[2], sys.argv[3:])
+"""
+
+
 class StartError(Exception):
     """The program could not be started or did not become ready; the message says why."""
 
@@ -60,14 +71,13 @@ class SutProcess:
             StartError: it is not there, ended early, or was not ready in time.
         """
         spec = self._spec
-        executable = _find(spec.command[0], spec.directory)
+        executable = _find(spec.command[0])
         spec.log.parent.mkdir(parents=True, exist_ok=True)
         spec.directory.mkdir(parents=True, exist_ok=True)
         with spec.log.open("ab") as log:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    executable,
-                    *spec.command[1:],
+                    *_tied([executable, *spec.command[1:]]),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -181,20 +191,26 @@ class SutProcess:
         return ""
 
 
-def _find(name: str, directory: Path) -> str:
+def _find(name: str) -> str:
     """Return the program's path: beside the running Python first, then as a shell would."""
     if os.sep in name:
-        return str(directory / name)
-    beside = Path(sys.executable).parent / name
-    if beside.is_file() and os.access(beside, os.X_OK):
-        return str(beside)
-    found = shutil.which(name)
+        found, where = shutil.which(name), f"at {name}"
+    else:
+        beside = Path(sys.executable).parent
+        found = shutil.which(name, path=str(beside)) or shutil.which(name)
+        where = f"in {beside} or on PATH"
     if found is None:
         raise StartError(
-            f"cannot start {name!r}: no such program beside {sys.executable} or on PATH; "
-            "correct `start.command` or install it"
+            f"cannot start {name!r}: no program {where}; correct `start.command`, or install it"
         )
     return found
+
+
+def _tied(command: list[str]) -> list[str]:
+    """Return the command made to end with this process, where the system can do that."""
+    if sys.platform != "linux":
+        return command
+    return [sys.executable, "-IS", "-c", _TIED_TO_US, str(os.getpid()), command[0], *command]
 
 
 def _environment(spec: StartSpec) -> dict[str, str]:

@@ -220,9 +220,12 @@ class _Reader:
         tcp = ready.get("tcp", "")
         if tcp and not tcp.rpartition(":")[2].isdecimal():
             raise self._file.error(("start", "ready", "tcp"), f"{tcp!r} must be host:port")
+        program, *arguments = cast("list[str]", filled["command"])
+        if os.sep in program:
+            program = str(self._path(program))
         log = cast(str, filled.get("log", "")) or str(self._run_dir / "logs" / "sut.log")
         return StartSpec(
-            command=tuple(cast("list[str]", filled["command"])),
+            command=(program, *arguments),
             environment=cast("dict[str, str]", filled.get("env", {})),
             directory=self._path(cast(str, filled.get("directory", str(self._run_dir)))),
             log=self._path(log),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,7 +127,7 @@ async def test_program_that_never_becomes_ready(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "message"),
-    [(("no-such-program-here",), "no such program"), (("./none",), "No such file")],
+    [(("no-such-program-here",), "or on PATH"), (("./none",), r"no program at \./none")],
 )
 async def test_program_that_is_not_there(
     tmp_path: Path, command: tuple[str, ...], message: str
@@ -134,6 +135,33 @@ async def test_program_that_is_not_there(
     """A wrong command is told as such."""
     with pytest.raises(StartError, match=message):
         await SutProcess(replace(spec(tmp_path), command=command)).start()
+
+
+@pytest.mark.slow
+async def test_program_ends_with_a_killed_harness(tmp_path: Path) -> None:
+    """A harness that is killed leaves no server behind."""
+    start = spec(tmp_path)
+    code = (
+        "import asyncio, os, signal\n"
+        "from pathlib import Path, PosixPath\n"
+        "from harness.process import SutProcess\n"
+        "from harness.sut import StartSpec\n"
+        "async def main():\n"
+        f"    process = SutProcess({start!r})\n"
+        "    await process.start()\n"
+        "    print(process.pid, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())\n"
+    )
+    harness = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    assert harness.stdout is not None
+    pid = int(await harness.stdout.readline())
+    await harness.wait()
+
+    with suppress(psutil.NoSuchProcess):
+        assert psutil.wait_procs([psutil.Process(pid)], timeout=5)[1] == []
 
 
 async def test_own_end_is_noticed(tmp_path: Path) -> None:

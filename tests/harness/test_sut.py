@@ -79,6 +79,14 @@ start:
     assert token in sut.sensitive
 
 
+def test_program_with_a_path_stands_beside_the_file(tmp_path: Path) -> None:
+    """Relative paths mean the same wherever the run is started."""
+    sut = read(tmp_path, LEAST + "start: {command: [./bin/csms, a/b], ready: {tcp: 'x:1'}}\n")
+
+    assert sut.start is not None
+    assert sut.start.command == (str(tmp_path / "bin" / "csms"), "a/b")
+
+
 def test_generated_identities_have_their_own_passwords(tmp_path: Path) -> None:
     """A generator makes a new password for every identity, raw bytes where it says hex."""
     generator = (
