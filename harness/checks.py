@@ -164,7 +164,9 @@ CHECKS: Final[Mapping[str, CheckInfo]] = {
         "connectorId is not negative, and greater than 0 where one connector is meant.",
         "OCPP 1.6 §6.33, §6.53; CS-DATA-08",
     ),
-    "schema.empty-id-tag": CheckInfo("Id tags and parent id tags are not empty.", "OCPP 1.6 §7.28"),
+    "schema.empty-id-tag": CheckInfo(
+        "Id tags are not empty (an empty parentIdTag only warns).", "OCPP 1.6 §7.28"
+    ),
     "schema.minimum": CheckInfo(
         "Counts, levels, durations and limits are not negative; a list version is at least 1.",
         "OCPP 1.6 §7.8, §7.13-14; errata v4.0 §3.52",
@@ -254,12 +256,44 @@ CHECKS: Final[Mapping[str, CheckInfo]] = {
         "OCPP-J errata 3.1; CS-RPC-04",
         _WARNING,
     ),
+    "sut.died": CheckInfo("The program under test goes on running.", "system-under-test file"),
+    "sut.not-provisioned": CheckInfo(
+        "The CSMS knows the cards of the system-under-test file.",
+        "system-under-test file, id_tags",
+        _WARNING,
+    ),
+    "leftover.transaction": CheckInfo(
+        "Transactions that a killed run left open can be ended.", "our own", _WARNING
+    ),
+    "cleanup.incomplete": CheckInfo(
+        "What a case began can be ended after it.", "our own", _WARNING
+    ),
     # --- the harness itself
     "harness.invalid-call": CheckInfo(
         "What the charge point sends is right itself; otherwise nothing can be held against the "
         "CSMS.",
         "OCPP-J 1.6 schemas",
         Severity.ERROR,
+    ),
+    "harness.model": CheckInfo(
+        "The charge point's model does what the scenario says it does.", "our own", Severity.ERROR
+    ),
+    "harness.variable": CheckInfo(
+        "Every variable of a scenario has a value when it is used.", "our own", Severity.ERROR
+    ),
+    "harness.step": CheckInfo(
+        "The simulated charge point can do what a step asks of it.", "our own", Severity.ERROR
+    ),
+    "harness.pool": CheckInfo(
+        "The system-under-test file has the identities and cards a case needs.",
+        "system-under-test file",
+        Severity.ERROR,
+    ),
+    "harness.error": CheckInfo(
+        "The harness runs a case without a fault of its own.", "our own", Severity.ERROR
+    ),
+    "harness.fault": CheckInfo(
+        "The harness runs without a fault of its own.", "our own", Severity.ERROR
     ),
 }
 

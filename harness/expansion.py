@@ -6,10 +6,11 @@ runner sees one flat list.
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, TypedDict
+from typing import TypedDict
 
 from harness import grammar, schemas
 from harness.expressions import BadExpression, references, substitute
@@ -40,6 +41,7 @@ from harness.model import (
 from harness.patterns import PayloadReader
 from harness.schemas import Kind
 from harness.yaml_source import Parts, Problem, Source, did_you_mean
+from simulator.inputs import INPUTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,8 @@ class Expander:
 
     def scenario(self, source: Source, broken: set[Parts], problems: list[Problem]) -> None:
         """Expand the steps of a scenario file."""
-        self._steps(_Place(source, frozenset(broken), problems), ("steps",))
+        if isinstance(source.data, dict) and "steps" in source.data:  # else told already
+            self._steps(_Place(source, frozenset(broken), problems), ("steps",))
 
     def state(self, state: StateFile, problems: list[Problem]) -> None:
         """Expand a state by itself, to see what is wrong with its file."""
@@ -365,10 +368,12 @@ class Expander:
 
     def _do(self, place: _Place, parts: Parts, step: Mapping[str, Json], shared: _Shared) -> Do:
         event = str(step["do"])
-        if event not in MODEL_EVENTS:
-            hint = did_you_mean(event, MODEL_EVENTS)
-            self._problem(place, (*parts, "do"), f"the charge point has no input {event}", hint)
         arguments = step.get("arguments", {})
+        if event in INPUTS:
+            self._arguments(place, parts, event, arguments if isinstance(arguments, dict) else {})
+        else:
+            hint = did_you_mean(event, INPUTS)
+            self._problem(place, (*parts, "do"), f"the charge point has no input {event}", hint)
         calls: list[ModelCall] = []
         written = step.get("calls", [])
         for index, call in enumerate(written if isinstance(written, list) else []):
@@ -395,6 +400,24 @@ class Expander:
             calls=tuple(calls),
             **shared,
         )
+
+    def _arguments(
+        self, place: _Place, parts: Parts, event: str, arguments: Mapping[str, Json]
+    ) -> None:
+        """Check the names of an input's arguments; the charge point and the time are given."""
+        known = {
+            name: parameter
+            for name, parameter in inspect.signature(INPUTS[event]).parameters.items()
+            if name not in ("station", "now")
+        }
+        for name in arguments:
+            if name not in known:
+                here = (*parts, "arguments", name)
+                hint = did_you_mean(name, known)
+                self._problem(place, here, f"{event} has no argument {name}", hint, at_key=True)
+        for name, parameter in known.items():
+            if parameter.default is inspect.Parameter.empty and name not in arguments:
+                self._problem(place, parts, f"{event} needs the argument {name}")
 
     def _operator(
         self, place: _Place, parts: Parts, _step: Mapping[str, Json], shared: _Shared
@@ -496,23 +519,3 @@ def _both(outer: EditionRange, inner: EditionRange) -> EditionRange:
     firsts = [one for one in (outer.first, inner.first) if one]
     lasts = [one for one in (outer.last, inner.last) if one]
     return EditionRange(max(firsts, default=None), min(lasts, default=None))
-
-
-# Inputs of the simulated charge point that a `do` step may give.
-MODEL_EVENTS: Final = frozenset(
-    {
-        "plug_in",
-        "unplug",
-        "unplug_ev",
-        "present_tag",
-        "ev_ready",
-        "ev_pause",
-        "ev_resume",
-        "lock_failure",
-        "fault",
-        "clear_fault",
-        "power_off",
-        "power_on",
-        "reboot",
-    }
-)

@@ -341,12 +341,15 @@ def _count(field: str, section: str, least: int = 0) -> _Hole:
 
 
 def _not_empty(field: str) -> _Hole:
+    # An empty card can charge nowhere. An empty parent is how some write "none": a warning.
+    is_parent = field.endswith("parentIdTag")
     return _Hole(
         field,
         "schema.empty-id-tag",
         lambda value: value != "",
-        "an id tag of 1 to 20 characters",
+        "an id tag of 1 to 20 characters" + (", or absent" if is_parent else ""),
         "OCPP 1.6 §7.28",
+        Severity.WARNING if is_parent else Severity.FAILURE,
     )
 
 

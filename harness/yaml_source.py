@@ -199,6 +199,9 @@ class _Reader:
                 self._problem(at, "a key must be a plain word")
                 continue
             key = str(key_node.value)
+            if not key.isprintable():
+                self._problem(at, "a key must be a plain word")
+                continue
             if key == "<<":
                 self._problem(at, "merge keys are not part of the language", "use a state")
                 continue
@@ -212,6 +215,9 @@ class _Reader:
 
     def _scalar(self, node: ScalarNode, at: Position) -> Json:
         text = str(node.value)
+        if not text.isprintable() and any("\ud800" <= one <= "\udfff" for one in text):
+            self._problem(at, "half a surrogate pair is no character", "write it as it is")
+            return None
         if text == "" and node.style is None:
             self._problem(at, "a value is missing here")
             return None

@@ -3,11 +3,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
+from harness import grammar
 from harness.loader import States, library_directory, load_file, load_text, load_tree
 from harness.model import (
     AnyOrder,
@@ -18,6 +24,7 @@ from harness.model import (
     ErrorAnswer,
     ModelAnswer,
     NoAnswer,
+    Operator,
     OperatorStep,
     Profile,
     Receive,
@@ -28,7 +35,7 @@ from harness.model import (
     SendRaw,
     Wait,
 )
-from harness.yaml_source import ScenarioError, parse
+from harness.yaml_source import Problem, ScenarioError, parse
 
 HEAD = """\
 id: X_1
@@ -262,6 +269,7 @@ def test_repetitions_follow_the_number_of_connectors() -> None:
             "x.yaml:1:1: is a state, not a scenario",
         ),
         ("%YAML 1.1\n---\na: yes\n", "x.yaml:1:1: YAML directives are not part of the language"),
+        ('a: "\\ud800"\n', "x.yaml:1:4: half a surrogate pair is no character"),
         ("a: 012\n", "x.yaml:1:4: 012 is no value of JSON (put it in quotes if it is text)"),
     ],
 )
@@ -348,6 +356,8 @@ def test_what_is_wrong_with_a_head_is_said(change: tuple[str, str], said: str) -
         ("{use: Charging, with: {tag: a}}", "x.yaml:7:28: the state Charging has no parameter tag (did you mean id_tag?)"),
         ("{use: Charging, with: {id_tag: $card}}", "x.yaml:7:36: there is no variable $card"),
         ("{do: plug, arguments: {}}", "x.yaml:7:10: the charge point has no input plug"),
+        ("{do: plug_in, arguments: {connector: 1, connector_id: 1}}", "x.yaml:7:31: plug_in has no argument connector (did you mean connector_id?)"),
+        ("{do: plug_in}", "x.yaml:7:5: plug_in needs the argument connector_id"),
         ("{do: plug_in, calls: [{StatusNotificatio: {}}]}", "x.yaml:7:28: a charge point sends no StatusNotificatio (did you mean StatusNotification?)"),
         ("{send_raw: '[', answer: none}", "x.yaml:7:5: which answer is meant cannot be told without its message_id"),
         ("{send_raw: '[', answer: none, message_id: a, codes: [GenericError]}", "x.yaml:7:57: codes have no meaning with answer: none"),
@@ -449,6 +459,16 @@ def test_a_bad_state_is_reported_once_and_hides_nothing() -> None:
     assert len(scenario("  - use: Good\n", states=known).steps) == 1
 
 
+# --- any file at all ------------------------------------------------------------------------------
+
+WORDS = st.sampled_from(
+    [
+        *grammar.STEP_KINDS,
+        *(operator.value for operator in Operator),
+        *("payload", "expect", "warn", "answer", "for_each", "with", "editions", "calls"),
+        *("error", "result", "status", "idTagInfo", "x", "state", "id", "$now", "$", "connectorId"),
+    ]
+)
 # --- trees ---------------------------------------------------------------------------------------
 
 
@@ -457,6 +477,51 @@ def write(folder: Path, name: str, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.mark.slow
+@given(st.data())
+def test_no_file_breaks_the_loader(data: st.DataObject) -> None:
+    """Whatever stands where in a file, it is loaded or its faults are said with their place."""
+    names = ["TC_001_CSMS", "TC_010_CSMS", "TC_040_2_CSMS", "TC_064_CSMS"]
+    path = library_directory() / "core" / f"{data.draw(st.sampled_from(names))}.yaml"
+    written = YAML(typ="safe").load(path)
+    for _ in range(data.draw(st.integers(1, 3))):
+        written = changed(written, data)
+
+    for said in faults(json.dumps(written, ensure_ascii=False)):
+        assert said.position.line >= 1
+        assert said.message
+
+
+def faults(text: str) -> tuple[Problem, ...]:
+    try:
+        load_text(text, file="x.yaml")
+    except ScenarioError as error:
+        return error.problems
+    return ()
+
+
+def changed(value: Any, data: st.DataObject) -> Any:
+    """Return a value with one of its parts replaced, removed or added."""
+    if isinstance(value, dict) and value and data.draw(st.integers(0, 5)):
+        key = data.draw(st.sampled_from(sorted(value)))
+        if data.draw(st.integers(0, 5)) == 0:
+            return {name: member for name, member in value.items() if name != key}
+        if data.draw(st.integers(0, 5)) == 0:
+            return {**value, data.draw(WORDS): data.draw(JSON)}
+        return {**value, key: changed(value[key], data)}
+    if isinstance(value, list) and value and data.draw(st.integers(0, 5)):
+        index = data.draw(st.integers(0, len(value) - 1))
+        return [*value[:index], changed(value[index], data), *value[index + 1 :]]
+    return data.draw(JSON)
 
 
 def test_bad_files_of_a_tree_never_hide_the_good_ones(tmp_path: Path) -> None:
