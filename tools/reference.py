@@ -45,13 +45,6 @@ def command_lines(command: click.Command, path: str) -> Iterator[str]:
     yield ""
     yield " ".join((command.help or "").split())
     yield ""
-    if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            found = command.get_command(context, name)
-            if found is None:
-                raise LookupError(f"{path} {name}")
-            yield from command_lines(found, f"{path} {name}")
-        return
     usage = " ".join([path, *command.collect_usage_pieces(context)])
     yield f"    {usage}"
     yield ""
@@ -67,6 +60,12 @@ def command_lines(command: click.Command, path: str) -> Iterator[str]:
         yield row(names, f"{option.help or ''}{choices}{shown}".strip())
     if options:
         yield ""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            if found is None:
+                raise LookupError(f"{path} {name}")
+            yield from command_lines(found, f"{path} {name}")
 
 
 def _choices(kind: dict[str, Any]) -> str:
