@@ -147,9 +147,9 @@ our own numbers for what the standard asks of a CSMS.
 
 Messages are checked against the official schema set with formats on. Where that set lets something
 through that the standard forbids, the harness has a check of its own. In every message: `1.0` is
-no integer; integers beyond 64 bit fail and beyond 32 bit warn; date-times and URIs are checked for
-their form; `null` as an empty payload warns; `Hertz` is a unit in StopTransaction too (errata 3.84).
-Field by field:
+no integer; integers beyond 64 bit fail and beyond 32 bit warn; date-times and URIs are checked
+for their form; `null` as an empty payload warns; `Hertz` is a unit in StopTransaction as well
+(errata 3.84). Field by field:
 
 """.splitlines()
     yield from head("Message", "Field", "Check", "Must be", "Where it is demanded", "Otherwise")
