@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -56,7 +57,8 @@ class Background:
         """
         if self._thread.ident is None:
             return None
-        self._loop.call_soon_threadsafe(self._end, stop)
+        with contextlib.suppress(RuntimeError):  # the loop ended before us
+            self._loop.call_soon_threadsafe(self._end, stop)
         self._thread.join()
         if self._finished.cancelled() or self._finished.exception() is not None:
             return None

@@ -110,7 +110,7 @@ def run(
         # Nothing of the folder we happen to stand in, and no plugin that happens to be installed,
         # may change what a run does.
         *("-c", os.devnull, "--rootdir", os.curdir, "--noconftest", "--disable-plugin-autoload"),
-        *("-p", "no:cacheprovider", "-p", "allure_pytest.plugin"),
+        *("--capture=no", "-p", "no:cacheprovider", "-p", "allure_pytest.plugin"),
         *("-p", "harness.plugin", "-p", "harness.terminal"),
         *("--sut", sut, f"--concurrency={concurrency}", f"--settle={settle}"),
         *("--reports", reports, f"--keep={keep}"),
@@ -150,11 +150,11 @@ def validate(paths: tuple[Path, ...]) -> None:
     good = len(loaded.scenarios)
     if loaded.problems:
         count = len(loaded.problems)
-        click.echo(f"{good} good, {count} problem{'s' * (count > 1)}")
+        click.echo(f"{good} scenario{'s' * (good != 1)} good, {count} problem{'s' * (count > 1)}")
         sys.exit(_WRONG_USE)
     if not good:
         raise click.UsageError("there is no scenario file in what was named")
-    click.echo(f"{good} good")
+    click.echo(f"{good} scenario{'s' * (good != 1)}, all good")
 
 
 @main.command(name="list")

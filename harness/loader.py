@@ -167,7 +167,7 @@ def load_tree(
         if not path.exists()
     ]
     if states is None:
-        states = _states_for(paths)
+        states = states_for(paths)
     problems += states.problems
     lists = _lists(connectors, connector_id)
     scenarios: dict[str, Scenario] = {}
@@ -203,7 +203,7 @@ def _yaml_files(paths: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
-def _states_for(paths: Sequence[Path]) -> States:
+def states_for(paths: Sequence[Path]) -> States:
     """Return the shipped states and those in folders named ``states`` below or beside `paths`."""
     folders = [library_directory() / _STATES]
     for path in paths:

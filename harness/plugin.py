@@ -121,9 +121,14 @@ class ScenarioFile(pytest.File):
         from harness.loader import ScenarioError, load_file
 
         run = self.config.stash.get(RUN, None)
-        connectors = run.sut.station.connectors if run is not None and run.sut is not None else 2
         try:
-            scenario = load_file(near(self.path), connectors=connectors)
+            if run is None or run.sut is None:
+                scenario = load_file(self.path)
+            else:
+                station = run.sut.station
+                scenario = load_file(
+                    near(self.path), states=run.states, connectors=station.connectors
+                )
         except ScenarioError as exc:
             raise self.CollectError(str(exc)) from exc
         yield ScenarioItem.from_parent(self, name=scenario.id, scenario=scenario)

@@ -25,7 +25,7 @@ from rich.text import Text
 from harness import known_failures
 from harness.background import Background
 from harness.engine import EngineError, RunOptions
-from harness.loader import library_directory
+from harness.loader import States, library_directory, states_for
 from harness.plugin import HarnessFault, ScenarioItem, near, scenario_items
 from harness.report.allure import AllureCase, AllureFiller
 from harness.report.directory import ALLURE_RESULTS, JUNIT, ReportsUnwritable, RunDirectory
@@ -58,6 +58,7 @@ class RunPlugin:
         self.sut_path = near(find_sut(config.option.sut))
         self.sut: SystemUnderTest | None = None
         self.edition = ""
+        self.states: States | None = None
         self.ids: set[str] = set()
         self.listeners: list[Callable[[CaseResult], None]] = []
         self.recorder: Recorder | None = None
@@ -129,6 +130,11 @@ class RunPlugin:
         except SutError as exc:
             pytest.exit(str(exc), returncode=UNUSABLE)
         self.edition = self.config.option.edition or self.sut.edition
+        paths = (Path(argument.partition("::")[0]) for argument in self.config.args)
+        self.states = states_for([path for path in paths if path.exists()])
+        if self.states.problems:
+            words = "\n".join(str(problem) for problem in self.states.problems)
+            pytest.exit(words, returncode=UNUSABLE)
         if self.recorder is not None and self._is_controller:
             self._begin(self.recorder, self.sut)
 
@@ -180,6 +186,8 @@ class RunPlugin:
         """Wait for the case. One that was not run is not reported at all."""
         if not isinstance(item, ScenarioItem) or self._background is None:
             return None
+        if self._filler is not None:
+            self._filler.current = AllureCase(item.scenario, None)  # until there is a result
         future = self._futures.get(item.nodeid) or self._background.submit(item.scenario)
         result = item.result = future.result()
         item.user_properties += [
@@ -202,6 +210,7 @@ class RunPlugin:
         if not isinstance(item, ScenarioItem) or item.result is None:
             return report
         result = item.result
+        report.duration = 0.0  # of its phases; the case's own time goes to the one that decides
         if call.when == "call" or (call.when == "setup" and report.failed):
             report.duration = result.duration_s
             if result.started_at is not None:
@@ -299,6 +308,8 @@ class RunPlugin:
                 session.exitstatus = session.exitstatus or UNUSABLE
         if self.recorder is not None and self.report is not None:
             self.recorder.copy_junit(Path(self.config.option.xmlpath))
+        elif self.recorder is not None and self._background is None:
+            self.recorder.directory.discard()  # else it has the log that says why nothing ran
         return result
 
     def _stop(self, session: pytest.Session, exitstatus: int) -> RunResult | None:
@@ -311,17 +322,25 @@ class RunPlugin:
             found = self._background.finish(stop=stop)
             sys.setswitchinterval(self._switch_interval_s)
         if self._filler is not None:
+            if found is not None:
+                self._write_rest(self._filler, session, found)
             allure_commons.plugin_manager.unregister(self._filler)
             if self._filler.trouble is not None and self.recorder is not None:
                 path = Path(self.config.option.allure_report_dir)
                 self.recorder.trouble = str(ReportsUnwritable(path, self._filler.trouble))
         return found
 
+    def _write_rest(self, filler: AllureFiller, session: pytest.Session, found: RunResult) -> None:
+        """Write the Allure results of cases that ended but were not reported any more."""
+        scenarios = {item.name: item.scenario for item in scenario_items(session.items)}
+        for case in found.cases:
+            if case.case_id not in filler.written and case.case_id in scenarios:
+                known = self.recorder.known.excuse(case) if self.recorder else None
+                filler.write(AllureCase(scenarios[case.case_id], case, known))
+
     def _conclude(self, recorder: Recorder, found: RunResult | None, exitstatus: int) -> int:
         """Write the reports and return the exit code."""
         if found is None:
-            if self._background is None:  # else the folder has the log that says why
-                recorder.directory.discard()
             if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 self.outcome = Outcome(UNUSABLE, "no case was selected")
             return UNUSABLE

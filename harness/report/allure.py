@@ -8,6 +8,7 @@ attachments. Everything else about Allure stays with allure-pytest.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import uuid
@@ -29,7 +30,6 @@ from allure_commons.model2 import (
 )
 from allure_commons.types import LabelType, LinkType
 from allure_commons.types import Severity as Level
-from allure_commons.utils import md5
 
 from harness.model import Requirement, Scenario
 from harness.report.diagram import draw
@@ -79,10 +79,10 @@ CATEGORIES: Final = (
 
 @dataclass(slots=True)
 class AllureCase:
-    """The case whose result is written next."""
+    """The case whose result is written next; without a result it is not written at all."""
 
     scenario: Scenario
-    result: CaseResult
+    result: CaseResult | None
     known: Known | None = None
 
 
@@ -97,6 +97,7 @@ class AllureFiller:
         """
         self.current: AllureCase | None = None
         self.trouble: OSError | None = None
+        self.written: set[str] = set()
         self._sut_name = sut_name
         self._edition = edition
         self._links = links
@@ -113,15 +114,21 @@ class AllureFiller:
             self.trouble = self.trouble or exc
             return []
 
+    def write(self, case: AllureCase) -> None:
+        """Write a case that pytest did not get to report before the run was broken off."""
+        self.current = case
+        allure_commons.plugin_manager.hook.report_result(result=TestResult(uuid=str(uuid.uuid4())))
+
     def _fill(self, result: TestResult, case: AllureCase) -> None:
         scenario, outcome = case.scenario, case.result
-        if outcome.verdict is Verdict.NOT_RUN:
+        if outcome is None or outcome.verdict is Verdict.NOT_RUN:
             # Allure has no word for it: the file gets a name that Allure passes over.
             result.file_pattern = "{prefix}-not-run.json"
             return
+        self.written.add(outcome.case_id)
         # Names of the case alone, so that its history survives another folder or another SUT file.
         result.fullName = f"OCPP 1.6 {outcome.profile.value} {outcome.case_id}"
-        result.testCaseId = result.historyId = md5(result.fullName)
+        result.testCaseId = result.historyId = _digest(result.fullName)
         result.name = printable(f"{outcome.case_id}  {outcome.title}")
         result.description = _description(scenario)
         result.status = _STATUS[outcome.verdict]
@@ -216,6 +223,10 @@ def globals_text(attachments: Mapping[str, tuple[str, str]], *, at: datetime) ->
 def printable_lines(text: str) -> str:
     """Return a log safe to show, its lines kept."""
     return "\n".join(printable(line) for line in text.splitlines()) + "\n"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _attach(name: str, body: str, kind: str, extension: str) -> Attachment:

@@ -136,13 +136,22 @@ def _clear_errors(path: Path) -> Iterator[None]:
 
 
 def _make_unique(runs: Path, name: str) -> Path:
-    """Make a folder of this name; runs that start in the same second get a number."""
-    for number in range(1, 1000):
-        path = runs / (name if number == 1 else f"{name}-{number}")
-        with contextlib.suppress(FileExistsError):
+    """Make a folder of this name; runs that start in the same second are numbered on.
+
+    A number is not used again once its folder is gone: names sort by age.
+    """
+    while True:
+        numbers = [_age(path)[1] for path in runs.glob(f"{name}*")]
+        path = runs / (f"{name}-{max(numbers) + 1}" if numbers else name)
+        with contextlib.suppress(FileExistsError):  # another process was faster
             path.mkdir()
             return path
-    raise FileExistsError(17, "too many runs in one second", str(runs / name))
+
+
+def _age(path: Path) -> tuple[str, int]:
+    """Return what runs sort by: the time they started, and their number within that second."""
+    stamp, _, number = path.name.partition("Z-")
+    return stamp.removesuffix("Z"), int(number) if number.isdecimal() else 1
 
 
 def _point(link: Path, target: Path) -> None:
@@ -160,12 +169,7 @@ def _point(link: Path, target: Path) -> None:
 
 def _drop_oldest(runs: Path, keep: int) -> None:
     """Remove all but the newest `keep` runs; names sort by time."""
-
-    def age(path: Path) -> tuple[str, int]:
-        stamp, _, number = path.name.partition("Z-")
-        return stamp.removesuffix("Z"), int(number) if number.isdecimal() else 1
-
-    for path in sorted((path for path in runs.iterdir() if path.is_dir()), key=age)[:-keep]:
+    for path in sorted((path for path in runs.iterdir() if path.is_dir()), key=_age)[:-keep]:
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -130,6 +130,8 @@ class Recorder:
                 at=report.run.started_at,
             ),
         }
+        for rest in (self.directory.path / ALLURE_RESULTS).glob("*-not-run.json"):
+            rest.unlink(missing_ok=True)
         for name, body in files.items():
             self.directory.write(f"{ALLURE_RESULTS}/{name}", body)
         self.directory.write(SUMMARY, text.getvalue())
