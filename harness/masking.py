@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from os.path import commonprefix
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -58,15 +59,13 @@ class Masker:
         """Mask a Basic auth password, alone and together with its user name."""
         self.add(password)
         pair = identity.encode() + b":" + password
-        self._forms |= set(_base64_forms(pair))
+        self._forms |= _base64_forms(pair)
         self._pattern = None
 
     def mask(self, text: str) -> str:
         """Return `text` without any secret."""
         if self._pattern is None and self._forms:
-            # Longest first, or a secret that begins with another one would keep its tail.
-            ordered = sorted(self._forms, key=lambda form: (-len(form), form))
-            self._pattern = re.compile("|".join(re.escape(form) for form in ordered))
+            self._pattern = re.compile(_any_of(self._forms))
         if self._pattern is not None:
             text = self._pattern.sub(MASK, text)
         text = _AUTHORIZATION.sub(rf"\g<1>{MASK}", text)
@@ -89,8 +88,25 @@ class Masker:
         return masked  # type: ignore[return-value]  # same shape as what came in
 
 
-def _base64_forms(raw: bytes) -> list[str]:
-    plain = base64.b64encode(raw).decode()
-    url_safe = base64.urlsafe_b64encode(raw).decode()
+def _any_of(texts: Iterable[str]) -> str:
+    """Return a pattern that matches the longest of `texts`, shared beginnings written once.
+
+    A plain list of some hundred alternatives would be tried one by one at every character.
+    """
+    groups: dict[str, set[str]] = {}
+    for text in sorted(texts):
+        groups.setdefault(text[0], set()).add(text)
+    alternatives = []
+    for group in groups.values():
+        beginning = commonprefix(list(group))  # noqa: RUF071  # by characters is what is meant
+        rest = {text[len(beginning) :] for text in group}
+        longer = rest - {""}
+        tail = f"(?:{_any_of(longer)}){'?' if '' in rest else ''}" if longer else ""
+        alternatives.append(re.escape(beginning) + tail)
+    return "|".join(alternatives)
+
+
+def _base64_forms(raw: bytes) -> set[str]:
     # Without padding: the text may continue, and the end of it may be cut off.
-    return [form for form in {plain, url_safe, plain.rstrip("="), url_safe.rstrip("=")} if form]
+    encoded = base64.b64encode(raw), base64.urlsafe_b64encode(raw)
+    return {form.decode().rstrip("=") for form in encoded}
