@@ -256,7 +256,19 @@ CHECKS: Final[Mapping[str, CheckInfo]] = {
         "OCPP-J errata 3.1; CS-RPC-04",
         _WARNING,
     ),
+    # --- the harness itself
+    "harness.invalid-call": CheckInfo(
+        "What the charge point sends is right itself; otherwise nothing can be held against the "
+        "CSMS.",
+        "OCPP-J 1.6 schemas",
+        Severity.ERROR,
+    ),
+}
+
+# What a run may find besides: nothing here is held against the frames of a CSMS.
+SURROUNDINGS: Final[Mapping[str, CheckInfo]] = {
     "sut.died": CheckInfo("The program under test goes on running.", "system-under-test file"),
+    "sut.silent": CheckInfo("The CSMS goes on answering.", "our own", _WARNING),
     "sut.not-provisioned": CheckInfo(
         "The CSMS knows the cards of the system-under-test file.",
         "system-under-test file, id_tags",
@@ -267,13 +279,6 @@ CHECKS: Final[Mapping[str, CheckInfo]] = {
     ),
     "cleanup.incomplete": CheckInfo(
         "What a case began can be ended after it.", "our own", _WARNING
-    ),
-    # --- the harness itself
-    "harness.invalid-call": CheckInfo(
-        "What the charge point sends is right itself; otherwise nothing can be held against the "
-        "CSMS.",
-        "OCPP-J 1.6 schemas",
-        Severity.ERROR,
     ),
     "harness.model": CheckInfo(
         "The charge point's model does what the scenario says it does.", "our own", Severity.ERROR

@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI
 from csms.cli import main as csms
 from csms.config import OPTIONS
 from csms.web import charge_points, commands, health, history, id_tags, transactions
-from harness.checks import CHECKS
+from harness.checks import CHECKS, SURROUNDINGS
 from harness.cli import main as preflight
 from harness.schemas import _HOLES
 
@@ -142,6 +142,15 @@ our own numbers for what the standard asks of a CSMS.
     for rule, info in CHECKS.items():
         weights = (info.severity.value, (info.strict or info.severity).value)
         yield row(f"`{rule}`", info.what, info.requirement, *weights)
+    yield from """
+## Around the cases
+
+Not held against the frames of a Central System, but said where it happens:
+
+""".splitlines()
+    yield from head("Finding", "What should hold", "Said by", "Otherwise")
+    for rule, info in SURROUNDINGS.items():
+        yield row(f"`{rule}`", info.what, info.requirement, info.severity.value)
     yield from """
 ## Holes of the official schemas
 
