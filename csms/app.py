@@ -21,10 +21,12 @@ from csms.credentials import CredentialChecker
 from csms.domain.model import RegistrationStatus
 from csms.ocppj.handlers import Handlers, HandlerSettings
 from csms.ocppj.server import OcppServer, OcppSettings
+from csms.operations.authorization_key import AuthorizationKeyEffect, SettlingChecker
+from csms.operations.commanding import Commanding
+from csms.operations.locks import Locks
 from csms.storage import api_tokens
 from csms.storage.store import Store
 from csms.web.api import create_api
-from csms.web.authorization_key import SettlingChecker
 from csms.web.http_server import HttpServer
 from csms.web.services import Services
 
@@ -171,7 +173,18 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             credentials=SettlingChecker(credentials, store),
             now=_now,
         )
-        services = Services(store=store, ocpp=ocpp, credentials=credentials, now=_now)
+        credential_locks = Locks()
+        effects = {
+            "ChangeConfiguration": AuthorizationKeyEffect(store, credential_locks, _now),
+        }
+        services = Services(
+            store=store,
+            ocpp=ocpp,
+            commanding=Commanding(ocpp.commands, effects),
+            credentials=credentials,
+            credential_locks=credential_locks,
+            now=_now,
+        )
         api = create_api(services, api_token=settings.api_token)
         http = HttpServer(api, host=settings.http_host, port=settings.http_port)
         has_tokens = settings.api_token is not None or any(

@@ -38,6 +38,8 @@ MAX_QUEUED_FRAMES: Final = 8  # received, not yet read; then TCP holds the peer 
 FRAMES_PER_TURN: Final = 8  # of one charge point; then others have their turn
 LARGE_FRAME: Final = 65_536  # characters; larger ones are paced
 LARGE_FRAME_RATE: Final = 524_288  # bytes of large frames per second and charge point
+FLOOD_PAUSE_S: Final = 0.01  # for who has dozens of CALLs waiting; a sane charge point has three
+USELESS_PAUSE_S: Final = 0.001  # after what nobody can answer or match
 READ_BYTES: Final = 4096  # at a time; what is in them is parsed in one go, frame by tiny frame
 
 _logger: Final = logging.getLogger(__name__)
@@ -308,11 +310,14 @@ class OcppServer:
             if session.is_ended:
                 return
             try:
-                session.receive(data.decode())
+                is_useful = session.receive(data.decode())
             except UnicodeDecodeError:
-                session.receive(data.decode(errors="replace"), is_utf8=False)
+                is_useful = session.receive(data.decode(errors="replace"), is_utf8=False)
             if session.is_full:
                 await session.room()
+                await asyncio.sleep(FLOOD_PAUSE_S)
+            elif not is_useful:
+                await asyncio.sleep(USELESS_PAUSE_S)
             if len(data) > LARGE_FRAME:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(len(data) / LARGE_FRAME_RATE):

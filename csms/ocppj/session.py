@@ -179,8 +179,11 @@ class Session:
 
     # --- the charge point speaks -----------------------------------------------------------
 
-    def receive(self, text: str, *, is_utf8: bool = True) -> None:
-        """Take one message in. Afterwards wait for `room` before reading the next."""
+    def receive(self, text: str, *, is_utf8: bool = True) -> bool:
+        """Take one message in; False when it is of no use: nobody can answer or match it.
+
+        Afterwards wait for `room` before reading the next.
+        """
         at = self._services.now()
         self.last_received_at = at
         frame = frames.parse(text)
@@ -193,17 +196,21 @@ class Session:
                 if self._worker is None:
                     self._worker = self._loop.create_task(self._work(self._calls))
                     self._services.keep(self._worker)
+                return True
             case CallResult() | CallError():
                 command = self._open
                 if command is not None and command.message_id == frame.message_id:
                     self._log("received", text, at, command.action, frame.message_id)
                     self._finish(command, _outcome(frame))
-                else:  # late, or never asked for (CS-RPC-07, CS-RPC-08)
-                    self._log("received", text, at, None, frame.message_id)
-                    self._complain("answer %r belongs to no open CALL", frame.message_id)
+                    return True
+                # Late, or never asked for (CS-RPC-07, CS-RPC-08).
+                self._log("received", text, at, None, frame.message_id)
+                self._complain("answer %r belongs to no open CALL", frame.message_id)
+                return False
             case Unreadable():
                 self._log("received", text, at, None, None)
                 self._complain("dropped a message: %s", frame.reason)
+                return False
 
     @property
     def is_full(self) -> bool:
@@ -286,7 +293,10 @@ class Session:
             if action in ACTIONS:  # done by charge points only, or not yet (CS-RPC-18)
                 raise CallFailure(ErrorCode.NOT_SUPPORTED, "this action is not supported here")
             raise CallFailure(ErrorCode.NOT_IMPLEMENTED, "this action is not known")
-        payload, quirks = check(action, frame.payload)
+        if len(text) > LARGE_CALL:  # a walk through thousands of odd samples takes its time
+            payload, quirks = await asyncio.to_thread(check, action, frame.payload)
+        else:
+            payload, quirks = check(action, frame.payload)
         if not is_utf8:
             quirks += ("message: not UTF-8",)
         decisions = self._decisions

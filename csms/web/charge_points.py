@@ -161,7 +161,7 @@ async def _decide(
 ) -> tuple[ChargePoint, bool]:
     """Store what the body says; return the charge point, and whether it is new."""
     changes = await _changes(body, services)
-    async with services.lock(identity):  # a key change under way settles first
+    async with services.credential_locks.of(identity):  # a key change under way settles first
         charge_point, is_new = await services.store.write(
             partial(
                 _store, identity=identity, changes=changes, at=services.now(), may_create=may_create

@@ -19,7 +19,6 @@ from csms.ocppj.outcomes import (
     Refused,
     TimedOut,
 )
-from csms.web import authorization_key
 from csms.web.parameters import Identity
 from csms.web.problems import Problem
 from csms.web.services import ServicesOf, known_charge_point
@@ -58,10 +57,7 @@ async def send_command(
     payload = _payload(await request.body())
     await known_charge_point(services, identity)
     try:
-        if authorization_key.is_change(action, payload):
-            outcome = await authorization_key.change(services, identity, payload)
-        else:
-            outcome = await services.ocpp.commands.send(identity, action, payload)
+        outcome = await services.commanding.send(identity, action, payload)
     except UnknownAction as error:
         raise Problem(HTTPStatus.NOT_FOUND, "unknown-action", str(error)) from None
     except CommandNotAllowed as error:

@@ -7,13 +7,14 @@ from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
-from weakref import WeakValueDictionary
 
 from fastapi import Depends, Request
 
 from csms.credentials import CredentialChecker
 from csms.domain.model import ChargePoint
 from csms.ocppj.server import OcppServer
+from csms.operations.commanding import Commanding
+from csms.operations.locks import Locks
 from csms.storage import charge_points
 from csms.storage.store import Store
 from csms.web.problems import Problem
@@ -27,12 +28,9 @@ class Services:
     ocpp: OcppServer
     credentials: CredentialChecker
     now: Callable[[], datetime]
+    commanding: Commanding
+    credential_locks: Locks
     is_serving: asyncio.Event = field(default_factory=asyncio.Event)
-    _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-
-    def lock(self, identity: str) -> asyncio.Lock:
-        """Return the lock under which one charge point's credential is changed."""
-        return self._locks.setdefault(identity, asyncio.Lock())
 
 
 def _of(request: Request) -> Services:

@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from csms.domain.model import LoggedMessage
+from csms.storage import log_buffer
 from csms.storage.log_buffer import LogBuffer
 from csms.storage.message_log import MessageLogLimits
 
@@ -33,3 +36,21 @@ def test_a_portion_is_taken_while_frames_arrive() -> None:
 
     assert len(portion) == waiting
     assert [entry for entry in portion if entry.text is text] == entries
+
+
+def test_written_frames_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound is on what waits, not on what ever came."""
+    monkeypatch.setattr(log_buffer, "MAX_TEXT", 100)
+    buffer = LogBuffer(MessageLogLimits(timedelta(days=1), 1_000_000))
+    entry = LoggedMessage("CP1", "received", AT, "x" * 40)
+
+    for _ in range(5):
+        buffer.add(entry)
+        buffer.add(entry)
+        buffer.add(entry)
+        portion = buffer.portion()
+        assert len(portion) == 2
+        buffer.forget(portion)
+
+    assert buffer.dropped == 5
+    assert buffer.is_empty()

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from csms.domain.model import IdTag, LoggedMessage
 from csms.storage import charge_points, id_tags, message_log
@@ -187,6 +188,30 @@ async def test_failing_operation_fails_alone(store: Store) -> None:
     assert await store.read(has("before")) is True
     assert await store.read(has("after")) is True
     assert await store.read(has("half")) is False
+
+
+async def test_outage_among_replayed_operations_spares_the_rest_the_wait(store: Store) -> None:
+    """Once the database is known to be out, those behind fail at once, untried."""
+    gate = Gate()
+    held = await gate.hold(store)
+    tried = []
+
+    def wrong(_: Connection) -> None:
+        raise LookupError("mine alone")
+
+    def unlucky(_: Connection) -> None:
+        full = sqlite3.OperationalError("database or disk is full")
+        full.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise OperationalError(None, None, full)
+
+    writes = [asyncio.ensure_future(store.write(one)) for one in (wrong, unlucky, tried.append)]
+    await asyncio.sleep(0)
+    gate.open()
+    await held
+    failures = await asyncio.gather(*writes, return_exceptions=True)
+
+    assert [type(failure) for failure in failures] == [LookupError, CommitFailed, CommitFailed]
+    assert tried == []
 
 
 async def test_operation_may_refuse_with_its_own_error(store: Store) -> None:

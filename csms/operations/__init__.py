@@ -1,0 +1,1 @@
+"""What an operator does: commands with everything that must be true before and after them."""

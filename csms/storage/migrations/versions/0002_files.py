@@ -1,0 +1,8 @@
+"""Firmware and diagnostics files, and the jobs that move them."""
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Make the change."""
