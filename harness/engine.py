@@ -304,8 +304,9 @@ class Engine:
         return result
 
     async def _with_log(self, result: CaseResult, process: SutProcess, log_from: int) -> CaseResult:
-        """Add what the program logged; a case that its death cut off was not run."""
-        result = replace(result, sut_log=process.log_window(log_from))
+        """Add what the program logged to a red case; one its death cut off was not run."""
+        if result.verdict is not Verdict.PASSED:
+            result = replace(result, sut_log=process.log_window(log_from))
         if self._watch is not None and _is_cut_off(result.events):
             # The kernel closes the sockets of a dying process before anyone is told of its death.
             await asyncio.wait([self._watch], timeout=_DEATH_S)

@@ -172,6 +172,7 @@ class Runner:
         )
         self._progress = _Progress()
         self._walking: asyncio.Task[None] | None = None
+        self._cleaning: asyncio.Task[list[Finding]] | None = None
         self._interrupted = ""
 
     @property
@@ -185,6 +186,9 @@ class Runner:
         self._wire.wake()
         if self._walking is not None:
             self._walking.cancel()
+        if self._cleaning is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(_INTERRUPTED_CLEANUP_S, self._cleaning.cancel)
 
     async def run(self, on_settling: Callable[[], None]) -> CaseResult:
         """Run the case to its end.
@@ -200,6 +204,7 @@ class Runner:
             settle_s = 0.0 if self._interrupted else await self._settle()
             ended_s = monotonic_s()
             observed = len(self._wire.events)
+            cut_short = self._interrupted
             warnings = await self._clean_up()
         finally:
             reports = await self._end_commands()
@@ -210,6 +215,7 @@ class Runner:
             settle_s=settle_s,
             ended_s=ended_s,
             observed=observed,
+            cut_short=cut_short,
             warnings=warnings,
             reports=reports,
         )
@@ -631,13 +637,24 @@ class Runner:
     async def _clean_up(self) -> list[Finding]:
         limit_s = min(self._settings.limit_s(DEFAULT_BUDGET), 10.0)
         time_s = _INTERRUPTED_CLEANUP_S if self._interrupted else 2 * limit_s
-        return await clean_up(
-            self._station,
-            self._wire,
-            milliseconds=self._settings.milliseconds,
-            answer_timeout_s=min(limit_s, time_s),
-            time_s=time_s,
+        self._cleaning = asyncio.create_task(
+            clean_up(
+                self._station,
+                self._wire,
+                milliseconds=self._settings.milliseconds,
+                answer_timeout_s=min(limit_s, time_s),
+                time_s=time_s,
+            ),
+            name=f"{self._scenario.id} clean-up",
         )
+        try:
+            await asyncio.wait([self._cleaning])
+        finally:
+            self._cleaning.cancel()  # it outlives nobody who waits for it
+        if self._cleaning.cancelled():
+            message = f"The case was not cleaned up to its end: {self._interrupted}."
+            return [Finding("cleanup.incomplete", Severity.WARNING, message)]
+        return self._cleaning.result()
 
     async def _end_commands(self) -> tuple[DriverReport, ...]:
         """Tell what every driver call came to; those still open are given up."""
@@ -681,6 +698,7 @@ class Runner:
         settle_s: float,
         ended_s: float,
         observed: int,
+        cut_short: str,
         warnings: list[Finding],
         reports: tuple[DriverReport, ...],
     ) -> CaseResult:
@@ -714,10 +732,10 @@ class Runner:
             for finding in judged.findings
         ]
         findings = (*_in_order([*progress.findings, *found, *self._differences()]), *warnings)
-        if self._interrupted:
+        if cut_short:
             findings = tuple(warnings)  # half a case proves nothing
         scenario = self._scenario
-        verdict = Verdict.NOT_RUN if self._interrupted else verdict_of(findings)
+        verdict = Verdict.NOT_RUN if cut_short else verdict_of(findings)
         return CaseResult(
             case_id=scenario.id,
             title=scenario.title,
@@ -726,7 +744,7 @@ class Runner:
             position=scenario.position,
             identity=self._station.endpoint.identity,
             verdict=verdict,
-            reason=self._interrupted or _reason(findings, verdict),
+            reason=cut_short or _reason(findings, verdict),
             findings=findings,
             steps=tuple(self._step_result(step) for step in leaves(self._steps)),
             events=events,

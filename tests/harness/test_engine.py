@@ -285,6 +285,33 @@ async def test_stop_ends_a_hanging_system_quickly(tmp_path: Path) -> None:
     assert "cleanup.incomplete" in rules(case)
 
 
+@pytest.mark.slow
+async def test_stop_while_cleaning_up_is_quick_and_keeps_the_verdict(tmp_path: Path) -> None:
+    """A case that is done keeps its verdict, even when its clean-up is given up."""
+    is_stopping = asyncio.Event()
+
+    class Hanging(Bend):
+        async def answers(self, link: Link, call: Incoming, frame: str) -> list[str | bytes]:
+            if call.action != "StopTransaction":
+                return [frame]
+            is_stopping.set()
+            return []
+
+    case = scenario(tmp_path, CHARGE)
+    async with (
+        Miniature(bend=Hanging()) as miniature,
+        Engine(system(miniature, limit_s=30.0), options(tmp_path)) as engine,
+    ):
+        task = asyncio.create_task(engine.run_case(case))
+        await is_stopping.wait()
+        started_s = time.monotonic()
+        engine.stop("enough")
+        result = await task
+
+    assert time.monotonic() - started_s < 2
+    assert (result.verdict, rules(result)) == (Verdict.PASSED, ["cleanup.incomplete"])
+
+
 async def test_cancelled_case_cleans_up(tmp_path: Path) -> None:
     """Whoever cancels a single case leaves no transaction behind."""
     bend = Charging()

@@ -579,3 +579,59 @@ async def test_fault_of_the_harness_keeps_the_evidence(
     assert (case.verdict, rules(case)) == (Verdict.ERROR, ["harness.error"])
     assert "ZeroDivisionError: a fault" in case.reason
     assert [event.kind for event in case.events].count(EventKind.FRAME) == 2
+
+
+DRIVEN = (
+    BOOT
+    + """\
+- send: StatusNotification
+  for_each: {c: $all_connectors}
+  payload: {connectorId: $c, errorCode: NoError, status: Available}
+- do: plug_in
+  arguments: {connector_id: 1}
+  calls:
+    - StatusNotification: {payload: {connectorId: 1, status: Preparing}}
+- do: present_tag
+  arguments: {id_tag: $valid_id_tag, connector_id: 1}
+  calls:
+    - Authorize: {expect: {idTagInfo: {status: Accepted}}}
+    - StartTransaction:
+        payload: {idTag: $valid_id_tag}
+        expect: {transactionId: {capture: transaction_id}}
+    - StatusNotification: {payload: {status: Charging}}
+"""
+)
+
+
+async def test_model_speaks_when_it_is_driven(tmp_path: Path) -> None:
+    """What happens to the charge point makes its model send what the scenario lists."""
+    async with Miniature() as miniature:
+        case = await run_one(tmp_path, miniature, DRIVEN)
+
+    assert (rules(case), case.verdict) == ([], Verdict.PASSED)
+    assert miniature.open_transactions == {}
+    frames = [[case.events[i].direction for i in step.events] for step in case.steps[-2:]]
+    assert [len(one) for one in frames] == [2, 6]
+
+
+async def test_answer_to_the_model_is_judged(tmp_path: Path) -> None:
+    """A rule on the answer to a CALL of the model fails the step that drove it."""
+    bend = EveryAnswerBent(with_field(["idTagInfo", "status"], "Blocked"), "Authorize")
+    async with Miniature(bend=bend) as miniature:
+        case = await run_one(tmp_path, miniature, DRIVEN)
+
+    assert "rule.Authorize.conf" in rules(case)
+    assert outcomes(case)[-1] == "failed"
+
+
+async def test_model_that_does_something_else_is_our_own_fault(tmp_path: Path) -> None:
+    """A scenario and a model that disagree are an error of the harness."""
+    steps = DRIVEN.replace("status: Preparing", "status: Charging")
+    missing = DRIVEN.replace("    - Authorize", "    - Heartbeat: {}\n    - Authorize")
+    async with Miniature() as miniature:
+        case = await run_one(tmp_path, miniature, steps)
+        other = await run_one(tmp_path, miniature, missing, action_timeout_s=0.1)
+
+    assert (case.verdict, rules(case)) == (Verdict.ERROR, ["harness.model"])
+    assert (other.verdict, rules(other)) == (Verdict.ERROR, ["harness.model"])
+    assert "was to send Heartbeat" in other.reason
