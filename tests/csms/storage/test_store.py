@@ -194,7 +194,7 @@ async def test_outage_among_replayed_operations_spares_the_rest_the_wait(store: 
     """Once the database is known to be out, those behind fail at once, untried."""
     gate = Gate()
     held = await gate.hold(store)
-    tried = []
+    tried: list[Connection] = []
 
     def wrong(_: Connection) -> None:
         raise LookupError("mine alone")

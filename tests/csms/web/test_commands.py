@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from csms.app import CentralSystem, central_system
 from csms.config import Settings
-from tests.csms.web.conftest import client_of
+from tests.csms.conftest import client_of
 from tests.csms.web.stations import Connect, Station
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

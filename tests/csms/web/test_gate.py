@@ -15,7 +15,7 @@ from csms.config import Settings
 from csms.credentials import api_token_digest
 from csms.storage import api_tokens
 from csms.storage.store import Store
-from tests.csms.web.conftest import TOKEN
+from tests.csms.conftest import TOKEN
 
 MEMBERS = {"type", "title", "status", "detail"}
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from csms.credentials import CredentialChecker
 from csms.ocppj.server import OcppServer
+from csms.operations.commanding import Commanding
+from csms.operations.locks import Locks
 from csms.storage.store import Store
 from csms.web.api import create_api
 from csms.web.problems import Problem, field_name, respond
@@ -32,7 +34,9 @@ async def test_defect_is_a_problem_without_details_and_logged_once(
     services = Services(
         store=cast(Store, _BrokenStore()),
         ocpp=cast(OcppServer, None),
+        commanding=cast(Commanding, None),
         credentials=CredentialChecker(),
+        credential_locks=Locks(),
         now=lambda: datetime.now(UTC),
     )
     app = create_api(services, api_token=TOKEN)

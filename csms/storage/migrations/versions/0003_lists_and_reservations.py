@@ -6,3 +6,7 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """Make the change."""
+
+
+def downgrade() -> None:
+    """Take the change back."""

@@ -6,3 +6,7 @@ down_revision = "0003"
 
 def upgrade() -> None:
     """Make the change."""
+
+
+def downgrade() -> None:
+    """Take the change back."""
