@@ -60,6 +60,8 @@ def parse_time(text: object) -> ParsedTime | None:
     second = int(part["second"] or part["second_b"] or 0)
     microsecond = int((part["fraction"] or "0")[:6].ljust(6, "0"))
     offset_h, offset_m = int(part["off_h"] or 0), int(part["off_m"] or 0)
+    if part["fraction"] and not (part["second"] or part["second_b"]):
+        return None  # of a minute or an hour: legal, and never seen
     is_end_of_day = (hour, minute, second, microsecond) == (24, 0, 0, 0)
     if (hour > 23 and not is_end_of_day) or minute > 59 or second > 60:
         return None

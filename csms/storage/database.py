@@ -11,17 +11,17 @@ import json
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, CursorResult, Engine, create_engine, event, make_url
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from csms.storage.errors import DatabaseUnusable
 
-__all__ = ["READERS", "insert", "is_outage", "open_engines", "to_json"]
+__all__ = ["READERS", "insert", "is_outage", "new_id", "open_engines", "to_json"]
 
 READERS: Final = 4
 BUSY_TIMEOUT_S: Final = 2.0  # less than the shortest answer timeout seen in charge points
@@ -85,6 +85,11 @@ _OPTIONS: Final[dict[str, Any]] = {
     "json_deserializer": json.loads,
     "hide_parameters": True,  # id tags and credentials stay out of error messages and logs
 }
+
+
+def new_id(result: CursorResult[Any]) -> int:
+    """Return the id an insert gave; RETURNING is not known to every SQLite in use."""
+    return cast("tuple[int]", result.inserted_primary_key)[0]
 
 
 def _sqlite_url(url: str) -> URL:

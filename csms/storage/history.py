@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, delete, insert, select
-from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy import Connection, Insert, Table, delete, insert, select
+
+from csms.storage.database import new_id
 
 KEPT: Final = 10_000  # records of one charge point in one history
 EVERY: Final = 100  # records between two looks at the length
@@ -14,14 +15,14 @@ EVERY: Final = 100  # records between two looks at the length
 
 def record(connection: Connection, table: Table, row: dict[str, Any]) -> None:
     """Add a record, and now and then delete the charge point's oldest beyond `KEPT`."""
-    record_id = connection.execute(_insertion(table), row).scalar_one()
-    if record_id % EVERY == 0:
+    result = connection.execute(_insertion(table), row)
+    if new_id(result) % EVERY == 0:
         _shorten(connection, table, row["identity"])
 
 
 @cache
-def _insertion(table: Table) -> ReturningInsert[Any]:
-    return insert(table).returning(table.c.id)
+def _insertion(table: Table) -> Insert:
+    return insert(table)
 
 
 def _shorten(connection: Connection, table: Table, identity: str) -> None:

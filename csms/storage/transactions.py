@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, insert, not_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, not_, select, update
 
 from csms.domain.authorization import authorize, authorize_start, fold, refreshed
 from csms.domain.model import AuthorizationStatus, IdTagInfo, OrphanStop, Transaction
@@ -25,7 +25,7 @@ from csms.domain.transactions import (
     unique,
 )
 from csms.storage import id_tags
-from csms.storage.database import insert as upsert
+from csms.storage.database import insert, new_id
 from csms.storage.tables import orphan_stops, transactions
 
 
@@ -86,7 +86,7 @@ _PREVIOUS = (
     .order_by(transactions.c.id.desc())
     .limit(1)
 )
-_START = insert(transactions).returning(transactions.c.id)
+_START = insert(transactions)
 _CLOSE = (
     update(transactions)
     .where(transactions.c.id == bindparam("of_id"))
@@ -111,7 +111,7 @@ _FLAG = (
     .where(transactions.c.id == bindparam("of_id"))
     .values(flags=bindparam("new_flags"))
 )
-_ORPHAN = upsert(orphan_stops).on_conflict_do_nothing()
+_ORPHAN = insert(orphan_stops).on_conflict_do_nothing()
 
 
 def start(connection: Connection, begun: Start, *, allow_concurrent: bool) -> Started:
@@ -155,7 +155,7 @@ def start(connection: Connection, begun: Start, *, allow_concurrent: bool) -> St
             "flags": list(flags),
         },
     )
-    return Started(result.scalar_one(), info, is_repeated=False)
+    return Started(new_id(result), info, is_repeated=False)
 
 
 def stop(connection: Connection, ended: Stop) -> Stopped:
