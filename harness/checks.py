@@ -12,6 +12,7 @@ from typing import Final
 
 from harness.results import Finding, Severity
 
+_LONGEST: Final = 600
 _WARNING: Final = Severity.WARNING
 _FAILURE: Final = Severity.FAILURE
 
@@ -320,12 +321,17 @@ def finding(
     return Finding(
         rule=rule,
         severity=weight,
-        message=printable(message),
+        message=printable(_cut(message)),
         requirement=requirement or info.requirement,
-        expected=printable(expected),
-        actual=printable(actual),
+        expected=printable(_cut(expected)),
+        actual=printable(_cut(actual)),
         event=event,
     )
+
+
+def _cut(text: str) -> str:
+    """Keep words for people short; the frame itself is in the trace."""
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def printable(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -75,12 +76,12 @@ def read_json(text: str) -> tuple[object, list[Finding]]:
     def pairs(members: list[tuple[str, object]]) -> dict[str, object]:
         data = dict(members)
         if len(data) < len(members):
-            names = [name for name, _ in members]
-            twice = sorted({name for name in names if names.count(name) > 1})
+            counts = Counter(name for name, _ in members)
+            twice = [name for name, count in counts.items() if count > 1]
             findings.append(
                 finding(
                     "json.duplicate-key",
-                    f"An object has the key {', '.join(map(repr, twice))} more than once.",
+                    f"An object has the key {', '.join(map(repr, twice[:5]))} more than once.",
                     expected="every key once",
                     actual=shorten(text),
                 )

@@ -24,7 +24,11 @@ NOW = datetime(2026, 1, 31, 12, 34, 56, 789_012, tzinfo=UTC)
 VARIABLES: dict[str, Json] = {"connector_id": 1, "tag": "ABC", "flag": True, "list": [1, 2]}
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.checks import CHECKS
 from harness.model import Position, SendRaw
@@ -357,3 +360,51 @@ def test_boot_answers_are_checked_for_meaning() -> None:
     wire = Wire().opened().call("1", "BootNotification", BOOT)
 
     assert wire.result("1", {**ACCEPTED, "interval": 0}).rules() == ["boot.interval-zero"]
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+IDS: st.SearchStrategy[Any] = st.sampled_from(["b", "c", "1", "", 1, None, True, [], "x" * 40])
+ACTIONS: st.SearchStrategy[Any] = st.sampled_from(
+    ["Reset", "Heartbeat", "ClearCache", "reset", "", 5, None]
+)
+PAYLOADS = st.sampled_from([HEARTBEAT, ACCEPTED, {}, {"type": "Hard"}]) | JSON
+RECEIVED = (
+    st.tuples(st.just(2), IDS, ACTIONS, PAYLOADS)
+    | st.tuples(st.just(3), IDS, PAYLOADS)
+    | st.tuples(st.just(4), IDS, st.text(), st.text(), PAYLOADS)
+    | st.lists(JSON, max_size=6)
+).map(json.dumps) | st.text()
+
+
+@pytest.mark.slow
+@given(st.lists(RECEIVED, max_size=6), st.lists(st.booleans(), min_size=6, max_size=6))
+def test_no_conversation_breaks_the_judge(frames: list[str], ours: list[bool]) -> None:
+    """Whatever a CSMS says, in whatever order, is judged in words that can be written."""
+    wire = booted()
+    for number, (text, is_after_call) in enumerate(zip(frames, ours, strict=False)):
+        if is_after_call:
+            wire.call(str(number), "Heartbeat")
+        wire.received(text)
+
+    judged = wire.judge(ended_after_s=40)
+
+    assert len(judged.exchanges) == 1 + sum(ours[: len(frames)])
+    for found in judged.findings:
+        assert found.rule in CHECKS
+        assert len(f"{found.message}{found.expected}{found.actual}".encode()) < 10_000
+
+
+def test_a_huge_frame_with_a_repeated_key_is_judged_soon() -> None:
+    """The work grows with the length of a frame, not with its square."""
+    members = ",".join(f'"k{number}":0' for number in range(200_000))
+    wire = booted().received('[3,"x",{"k0":0,' + members + "}]")
+
+    assert wire.rules() == ["json.duplicate-key", "answer.unsolicited"]
