@@ -12,18 +12,12 @@ from pathlib import Path
 from typing import Final
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from harness.loader import library_directory, load_tree
 from harness.model import EDITIONS, NEWEST_EDITION
-from harness.report.directory import DEFAULT_KEEP, LATEST, read_report
-from harness.report.document import UnreadableReport
-from harness.report.html import CannotRender, render
-from harness.report.recorder import DISTRIBUTION
-from harness.report.summary import print_summary
+from harness.report.directory import DEFAULT_KEEP, LATEST
+
+# Commands import what they need when they are called: `--help` stays quick, and Ctrl-C while a
+# run is starting meets pytest, not a half-loaded module.
 
 _WRONG_USE: Final = 2
 _PATHS = click.argument(
@@ -44,9 +38,16 @@ class _Commands(click.Group):
             return simulate
         return super().get_command(ctx, cmd_name)
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # before pytest or the simulator could take care of it
+            click.echo("interrupted", err=True)
+            ctx.exit(_WRONG_USE)
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name=DISTRIBUTION)
+@click.version_option(package_name="ocpp-preflight")
 def main() -> None:
     """Preview the OCPP 1.6-J certification of a Central System."""
 
@@ -106,6 +107,8 @@ def run(
     """Run scenarios against a CSMS: all shipped ones, or the files and folders named."""
     import pytest
 
+    from harness.loader import library_directory
+
     arguments = [
         # Nothing of the folder we happen to stand in, and no plugin that happens to be installed,
         # may change what a run does.
@@ -134,6 +137,8 @@ def run(
 
 
 def _render_if_possible(directory: Path) -> None:
+    from harness.report.html import CannotRender, render
+
     try:
         click.echo(f"HTML: {render(directory)}")
     except CannotRender as exc:
@@ -144,6 +149,8 @@ def _render_if_possible(directory: Path) -> None:
 @_PATHS
 def validate(paths: tuple[Path, ...]) -> None:
     """Check scenario files without running them; all shipped ones when none is named."""
+    from harness.loader import library_directory, load_tree
+
     loaded = load_tree(list(paths) or [library_directory()])
     for problem in loaded.problems:
         click.echo(str(problem), err=True)
@@ -162,6 +169,13 @@ def validate(paths: tuple[Path, ...]) -> None:
 @click.option("--edition", type=click.Choice(EDITIONS), default=NEWEST_EDITION, show_default=True)
 def list_cases(paths: tuple[Path, ...], *, edition: str) -> None:
     """List cases with profile, requirement and the editions they are in."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from harness.loader import library_directory, load_tree
+
     loaded = load_tree(list(paths) or [library_directory()])
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("Case", "Profile", "Requirement", "Editions", "Title"):
@@ -196,6 +210,12 @@ _RUN_DIRECTORY = click.argument(
 @_RUN_DIRECTORY
 def show(directory: Path) -> None:
     """Print the summary of an earlier run again."""
+    from rich.console import Console
+
+    from harness.report.directory import read_report
+    from harness.report.document import UnreadableReport
+    from harness.report.summary import print_summary
+
     try:
         report = read_report(directory)
     except UnreadableReport as exc:
@@ -208,6 +228,8 @@ def show(directory: Path) -> None:
 @_RUN_DIRECTORY
 def html(directory: Path) -> None:
     """Render the Allure HTML of a run, with Node.js and npm."""
+    from harness.report.html import CannotRender, render
+
     try:
         click.echo(str(render(directory)))
     except CannotRender as exc:

@@ -164,7 +164,8 @@ class RunPlugin:
         try:
             self._background.start()
         except EngineError as exc:
-            pytest.exit(str(exc), returncode=UNUSABLE)
+            self._trouble = str(exc)
+            pytest.exit(self._trouble, returncode=UNUSABLE)
         self._filler = AllureFiller(
             sut_name=self.sut.name,
             edition=self.edition,
@@ -271,15 +272,25 @@ class RunPlugin:
         """Return the run that all workers made together."""
         parts = self._from_workers
         not_run = tuple(case for part in parts for case in part.cases)
-        return RunResult(
+        stopped = next((part.stopped for part in parts if part.stopped), "")
+        return replace(
+            self._empty_run(sut, stopped=stopped),
             started_at=recorder.started_at,
             duration_s=(datetime.now(UTC) - recorder.started_at).total_seconds(),
-            sut_name=sut.name,
-            edition=self.edition,
             cases=tuple(sorted((*recorder.cases, *not_run), key=lambda case: case.case_id)),
             findings=tuple(finding for part in parts for finding in part.findings),
             settings=parts[0].settings if parts else {},
-            stopped=next((part.stopped for part in parts if part.stopped), ""),
+        )
+
+    def _empty_run(self, sut: SystemUnderTest, *, stopped: str) -> RunResult:
+        return RunResult(
+            started_at=datetime.now(UTC),
+            duration_s=0.0,
+            sut_name=sut.name,
+            edition=self.edition,
+            cases=(),
+            settings={"system_under_test": sut.settings()},
+            stopped=stopped,
         )
 
     # --- the end -------------------------------------------------------------------------------
@@ -308,19 +319,21 @@ class RunPlugin:
                 session.exitstatus = session.exitstatus or UNUSABLE
         if self.recorder is not None and self.report is not None:
             self.recorder.copy_junit(Path(self.config.option.xmlpath))
-        elif self.recorder is not None and self._background is None:
-            self.recorder.directory.discard()  # else it has the log that says why nothing ran
+        elif self.recorder is not None:
+            self.recorder.directory.discard()
         return result
 
     def _stop(self, session: pytest.Session, exitstatus: int) -> RunResult | None:
         """Stop the background; return what it found, or None where nothing ever ran here."""
         found = None
-        if self._background is not None:
+        if self._background is not None and self.sut is not None:
             stop = str(session.shouldfail or session.shouldstop or "")
             if exitstatus == pytest.ExitCode.INTERRUPTED:
                 stop = "interrupted"
             found = self._background.finish(stop=stop)
             sys.setswitchinterval(self._switch_interval_s)
+            if found is None:  # it never came as far as the first case
+                found = self._empty_run(self.sut, stopped=self._trouble or stop)
         if self._filler is not None:
             if found is not None:
                 self._write_rest(self._filler, session, found)
@@ -366,5 +379,5 @@ class RunPlugin:
         if self.report is not None:
             print_summary(self.report, console, reports=str(self.recorder.directory.path))
         for words in (self.outcome.reason, self.recorder.trouble):
-            if words:
+            if words and not self._trouble:  # else told already
                 console.print(Text(words, style="bold red"), soft_wrap=True)

@@ -7,12 +7,13 @@ attachments. Everything else about Allure stays with allure-pytest.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -106,13 +107,19 @@ class AllureFiller:
     def report_result(self, result: TestResult) -> Any:
         """Complete the result, then let it be written; a full disk does not end the run."""
         case, self.current = self.current, None
-        try:
-            if case is not None:
+        if case is not None:
+            with self._remembered():
                 self._fill(result, case)
+        with self._remembered():
             return (yield)
+        return []
+
+    @contextlib.contextmanager
+    def _remembered(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as exc:
             self.trouble = self.trouble or exc
-            return []
 
     def write(self, case: AllureCase) -> None:
         """Write a case that pytest did not get to report before the run was broken off."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from harness.results import CaseResult, Exchange
+from harness.results import CaseResult, Exchange, Verdict
 
 RESPONSE_BUDGET: Final = "ocpp_response_timeout"
 AUTHORIZE_BUDGET: Final = "authorize"
@@ -130,12 +130,13 @@ def action_times(action: str, exchanges: Sequence[Exchange]) -> ActionTimes:
 def measure(
     cases: Sequence[CaseResult], *, limits_s: Mapping[str, float] | None = None
 ) -> Performance:
-    """Return the performance table of these cases.
+    """Return the performance table of these cases. Those that were broken off measured nothing.
 
     Args:
         limits_s: the declared limits by budget, in seconds.
     """
     limits_s = limits_s or {}
+    cases = [case for case in cases if case.verdict is not Verdict.NOT_RUN]
     by_action: dict[str, list[Exchange]] = defaultdict(list)
     for case in cases:
         for exchange in case.exchanges:

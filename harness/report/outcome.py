@@ -40,7 +40,8 @@ def decide(
     counts = Counter(case.verdict for case in run.cases)
     judged = [case for case in run.cases if case.verdict in _JUDGED]
     if not run.cases:
-        return Outcome(UNUSABLE, "no case was selected")
+        words = f"no case was run: {run.stopped}" if run.stopped else "no case was selected"
+        return Outcome(UNUSABLE, words)
     if not judged and counts[Verdict.NOT_RUN]:
         return Outcome(UNUSABLE, f"no case was run: {run.stopped or _first_reason(run)}")
     if not judged:

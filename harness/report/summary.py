@@ -48,7 +48,7 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     yield from _not_passed(report)
     yield from _warnings(report)
     yield from _performance(report.performance)
-    if run.stopped:
+    if run.stopped and run.cases:
         yield Text(f"Stopped early: {printable(run.stopped)}", style="bold red")
     for problem in report.problems:
         yield Text(printable(problem), style="bold red")

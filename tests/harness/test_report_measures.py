@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report.measures import measure, times_of
-from harness.results import CsmsCall
+from harness.results import CsmsCall, Verdict
 from tests.harness.report_samples import case, exchange
 
 
@@ -85,6 +85,13 @@ def test_our_own_answers_and_the_network_are_lines_of_their_own() -> None:
     assert (performance.our_answers.count, performance.our_answers.max_s) == (1, 0.003)
     assert performance.network.median_s == 0.0005
     assert performance.all_actions.count == 0
+
+
+def test_a_case_that_was_broken_off_measures_nothing() -> None:
+    """A CALL whose answer we did not wait for is not held against the CSMS."""
+    broken_off = case(verdict=Verdict.NOT_RUN, exchanges=(exchange("Heartbeat", None),))
+
+    assert measure([broken_off]).all_actions.unanswered == 0
 
 
 @given(st.lists(st.floats(min_value=0, max_value=1e4), min_size=1))
