@@ -27,6 +27,7 @@ from csms.web.paging import DEFAULT_LIMIT, Cursor, Limit, cut, read_cursor
 from csms.web.parameters import Identity
 from csms.web.problems import invalid
 from csms.web.services import Services, ServicesOf, known_charge_point, unknown_charge_point
+from csms.web.transactions import meter_values_page
 
 router = APIRouter(prefix="/charge-points", tags=["charge points"])
 
@@ -134,8 +135,7 @@ async def list_meter_values(
             limit=limit + 1,
         )
     )
-    page, following = cut(found, limit, lambda one: one.record_id)
-    return Page(items=[MeterValuesView.model_validate(one) for one in page], next=following)
+    return await meter_values_page(found, limit)
 
 
 @router.get("/{identity}/connections", summary="List what happened to its connections")

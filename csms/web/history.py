@@ -103,6 +103,7 @@ async def _messages(
     limit: int,
     cursor: str | None,
 ) -> Page[MessageView]:
+    await services.store.flush()  # the newest frames are written behind
     found = await services.store.read(
         partial(
             message_log.page,

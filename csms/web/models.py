@@ -1,6 +1,7 @@
 """The shapes of the HTTP API: camelCase outside, unknown fields refused, UTC with milliseconds."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
@@ -46,6 +47,9 @@ Time = Annotated[
     BeforeValidator(_read_time),
     PlainSerializer(format_time, return_type=str, when_used="json"),
 ]
+
+
+Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 
 
 def _from(attribute: str, *, description: str | None = None) -> Any:
@@ -202,6 +206,22 @@ class AuthorizationView(View):
     parent_id_tag: str | None
 
 
+class SampleView(View):
+    """One reading with its defaults applied, in the normal unit of its quantity."""
+
+    sampled_at: Time | None = Field(description="Null where the timestamp cannot be read.")
+    measurand: str
+    phase: str | None
+    location: str
+    context: str
+    format: str
+    value: Number | None = Field(description="Null for signed data and what is no number.")
+    unit: str | None = Field(description="Wh, varh, W, VA, var, A, V, Celsius, Percent or Hertz.")
+    received_value: str
+    received_unit: str | None
+    flags: list[str] = Field(description="What is odd about it.")
+
+
 class MeterValuesView(View):
     """One MeterValues message."""
 
@@ -210,6 +230,7 @@ class MeterValuesView(View):
     transaction_id: int | None
     received_at: Time
     meter_value: list[Any] = Field(description="MeterValue objects as they came.")
+    samples: list[SampleView]
     flags: list[str]
 
 
@@ -226,6 +247,9 @@ class TransactionView(View):
     start_received_at: Time
     reservation_id: int | None
     meter_stop: int | None = _from("meter_stop_wh", description="Wh")
+    energy: int | None = _from(
+        "energy_wh", description="Wh; null while it runs and where the meter went back."
+    )
     stopped_at: Time | None
     stop_received_at: Time | None
     stop_reason: str | None
@@ -237,6 +261,7 @@ class TransactionView(View):
 class TransactionDetailView(TransactionView):
     """A charging session with its readings."""
 
+    samples: list[SampleView] = Field(description="The samples of the StopTransaction.")
     meter_values: Page[MeterValuesView] = Field(
         description="The first page; `/transactions/{transactionId}/meter-values` has the others."
     )

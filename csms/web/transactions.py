@@ -1,11 +1,11 @@
 """Charging sessions with their readings."""
 
+import asyncio
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from sqlalchemy import Connection
 
 from csms.domain.model import MeterValuesRecord, Transaction
 from csms.storage import meter_values, transactions
@@ -14,6 +14,7 @@ from csms.web.models import (
     MeterValuesView,
     OrphanStopView,
     Page,
+    SampleView,
     TransactionDetailView,
     TransactionView,
 )
@@ -68,7 +69,13 @@ async def get_transaction(
         raise _unknown(transaction_id)
     readings = await _meter_values(services, found, DEFAULT_LIMIT, None)
     plain = TransactionView.model_validate(found)
-    return TransactionDetailView.model_construct(**dict(plain), meter_values=readings)
+    # In a thread: a charge point may have sent a megabyte of them.
+    samples = await asyncio.to_thread(
+        lambda: [SampleView.model_validate(one) for one in found.samples]
+    )
+    return TransactionDetailView.model_construct(
+        **dict(plain), samples=samples, meter_values=readings
+    )
 
 
 @router.get(
@@ -111,19 +118,23 @@ async def list_orphan_stops(
 async def _meter_values(
     services: Services, transaction: Transaction, limit: int, cursor: str | None
 ) -> Page[MeterValuesView]:
-    after = read_cursor(cursor, int) or 0
-
-    def read(connection: Connection) -> list[MeterValuesRecord]:
-        records = meter_values.of_transaction(
-            connection,
+    found = await services.store.read(
+        partial(
+            meter_values.of_transaction,
             identity=transaction.identity,
             transaction_id=transaction.transaction_id,
+            after_id=read_cursor(cursor, int) or 0,
+            limit=limit + 1,
         )
-        return [one for one in records if one.record_id > after][: limit + 1]
+    )
+    return await meter_values_page(found, limit)
 
-    found = await services.store.read(read)
+
+async def meter_values_page(found: list[MeterValuesRecord], limit: int) -> Page[MeterValuesView]:
+    """Make a page of messages; in a thread, for each may hold a megabyte of readings."""
     page, following = cut(found, limit, lambda one: one.record_id)
-    return Page(items=[MeterValuesView.model_validate(one) for one in page], next=following)
+    items = await asyncio.to_thread(lambda: [MeterValuesView.model_validate(one) for one in page])
+    return Page(items=items, next=following)
 
 
 def _unknown(transaction_id: int) -> Problem:

@@ -81,6 +81,54 @@ async def test_transaction_is_shown_with_its_readings(
     ]
 
 
+async def test_readings_are_shown_in_normal_units(api: httpx.AsyncClient, station: Station) -> None:
+    """Beside what came stands what it means (CS-METER-02, 03)."""
+    transaction_id = await _start(station)
+    reading = {
+        "timestamp": "2026-01-31T13:00:00+01:00",
+        "sampledValue": [
+            {"value": "1.25", "unit": "kWh"},
+            {"value": "21.5", "unit": "Celcius", "measurand": "Temperature"},
+        ],
+    }
+    meter_values = {
+        "connectorId": 1,
+        "transactionId": transaction_id,
+        "meterValue": [reading],
+    }
+    await station.call("MeterValues", meter_values)
+    await station.call(
+        "StopTransaction",
+        {
+            "transactionId": transaction_id,
+            "meterStop": 1350,
+            "timestamp": "2026-01-31T13:00:00Z",
+            "transactionData": [reading],
+        },
+    )
+
+    transaction = (await api.get(f"/transactions/{transaction_id}")).json()
+
+    (message,) = transaction["meterValues"]["items"]
+    energy, temperature = message["samples"]
+    assert energy == {
+        "sampledAt": "2026-01-31T12:00:00.000Z",
+        "measurand": "Energy.Active.Import.Register",
+        "phase": None,
+        "location": "Outlet",
+        "context": "Sample.Periodic",
+        "format": "Raw",
+        "value": 1250,
+        "unit": "Wh",
+        "receivedValue": "1.25",
+        "receivedUnit": "kWh",
+        "flags": [],
+    }
+    assert (temperature["value"], temperature["unit"]) == (21.5, "Celsius")
+    assert transaction["samples"] == message["samples"]
+    assert transaction["energy"] == 1250
+
+
 async def test_readings_are_paged_oldest_first(api: httpx.AsyncClient, station: Station) -> None:
     """Pages of a transaction's readings have no gap and no repetition."""
     transaction_id = await _start(station)
