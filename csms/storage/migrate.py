@@ -39,7 +39,8 @@ def migrate(engine: Engine) -> None:
 def config() -> Config:
     """Return Alembic's settings for the migrations of this package."""
     settings = Config()
-    settings.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    folder = str(Path(__file__).parent / "migrations")
+    settings.set_main_option("script_location", folder.replace("%", "%%"))  # else interpolated
     settings.set_main_option("path_separator", "os")
     return settings
 
