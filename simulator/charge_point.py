@@ -37,7 +37,7 @@ from simulator.frames import (
 from simulator.keys import Configuration
 from simulator.meter import Meter
 from simulator.metering import Metering
-from simulator.outputs import Hangup, Output, ScriptedAnswer, Transmit
+from simulator.outputs import Hangup, Output, Ping, ScriptedAnswer, Transmit
 from simulator.queue import TransactionQueue
 from simulator.registration import Registrar
 from simulator.reporting import StatusReports
@@ -181,6 +181,7 @@ class ChargePoint:
         """
         self.wire.is_connected = True
         if self.is_active:
+            self._schedule_ping(now)
             if self.registration is Registration.STARTING:
                 self._registrar.boot_if_due(now)
             elif self.registration is Registration.ACCEPTED:
@@ -192,7 +193,7 @@ class ChargePoint:
     def disconnected(self, now: Moment) -> list[Output]:
         """Take note that the WebSocket is gone; every CALL of ours ends."""
         self.wire.is_connected = False
-        for name in ("heartbeat", "queue"):
+        for name in ("heartbeat", "queue", "ping"):
             self.wire.timers.cancel(name)
         self.wire.timers.cancel_where(_is_late_answer)
         self._late_answers = 0
@@ -388,6 +389,8 @@ class ChargePoint:
                 self._metering.schedule_aligned(now)
             case "heartbeatinterval":
                 self._registrar.note_activity(now)
+            case "websocketpinginterval":
+                self._schedule_ping(now)
 
     def soft_reset(self, now: Moment) -> None:
         """Stop transactions, deliver their end if that is possible at once, restart (§5.14)."""
@@ -411,25 +414,37 @@ class ChargePoint:
 
     def power_off(self, now: Moment) -> None:
         """Lose power; what ran is told after the next boot, with the last values (§3.7)."""
-        self._go_down(Reason.POWER_LOSS, now)
         self._registrar.move(BootEvent.POWER_OFF)
+        self._go_down(Reason.POWER_LOSS, now)
         self.wire.outputs.append(Hangup(is_abrupt=True))
 
     def restart(self, reason: Reason, now: Moment) -> None:
         """End what runs, tell it after the boot, and start anew on a new connection."""
-        self._go_down(reason, now)
         self._registrar.move(BootEvent.RESTART)
+        self._go_down(reason, now)
         self.keys.restart()
         self.wire.outputs.append(Hangup())
 
     def _go_down(self, reason: Reason, now: Moment) -> None:
-        self.wire.is_registered = False
         self.wire.timers.clear()
         self._late_answers = 0
         self._soft_reset_waits = False
         self.charging.stop_all(reason, now)
         self.charging.forget_volatile(now)
         self._refresh_all(now)
+
+    def _schedule_ping(self, now: Moment) -> None:
+        """Set the next WebSocket ping; 0 switches them off (OCPP-J 1.6 §5.3)."""
+        interval_s = self.keys.integer("WebSocketPingInterval")
+        if interval_s <= 0 or not self.wire.is_connected:
+            self.wire.timers.cancel("ping")
+            return
+
+        def ping(now: Moment) -> None:
+            self.wire.outputs.append(Ping(timeout_s=float(interval_s)))
+            self._schedule_ping(now)
+
+        self.wire.timers.set("ping", now.s + interval_s, ping)
 
     def _boot_payload(self) -> dict[str, object]:
         return payloads.boot_notification(

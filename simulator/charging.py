@@ -101,8 +101,9 @@ class Charging:
             self._refresh(connector, now)
             return
         if self._wire.keys.boolean("StopTransactionOnEVSideDisconnect"):
-            if not connector.has_lock:
+            if not connector.has_lock:  # back on its hook: nothing is left to do
                 connector.change(is_plugged=False)
+                connector.info = ""
             unlocks = self._wire.keys.boolean("UnlockConnectorOnEVSideDisconnect")
             kept_for = Permission(transaction.id_tag, transaction.parent_id_tag)
             self.stop(
@@ -247,7 +248,8 @@ class Charging:
         """Run ConnectionTimeOut from the start of Preparing (errata 3.21)."""
         name = ("preparing", connector.id)
         timeout_s = self._wire.keys.integer("ConnectionTimeOut")
-        if status_of(connector.inputs) is not Status.PREPARING or timeout_s <= 0:
+        is_preparing = status_of(connector.inputs) is Status.PREPARING
+        if not is_preparing or timeout_s <= 0 or not self._wire.has_power:
             self._wire.timers.cancel(name)
         elif name not in self._wire.timers:
             expire = partial(self._preparing_expired, connector)

@@ -17,7 +17,7 @@ from uuid import uuid4
 from simulator.charge_point import ChargePoint, encode
 from simulator.errors import HandshakeRefused, LocalProtocolError
 from simulator.frames import Call, CallError, CallResult, Payload, parse
-from simulator.outputs import Hangup, Notice, Output, Transmit
+from simulator.outputs import Hangup, Notice, Output, Ping, Transmit
 from simulator.session import Outcome, Reply, Request
 from simulator.trace import Event
 from simulator.transport import Connection, Endpoint, open_connection, read_clock
@@ -86,6 +86,7 @@ class Station:
         self._connection: Connection | None = None
         self._connections = 0
         self._life: asyncio.Task[None] | None = None
+        self._tasks: asyncio.TaskGroup | None = None
         self._outbox: deque[_Outgoing] = deque()
         self._outbox_filled = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -233,13 +234,14 @@ class Station:
         """Serve one connection until it ended."""
         try:
             async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
                 writer = tasks.create_task(self._write_outbox(connection))
                 try:
                     await self._read(connection)
                 finally:
                     writer.cancel()
         finally:
-            self._connection = None
+            self._connection = self._tasks = None
             self._clear_outbox()
             self._carry_out(self.charge_point.disconnected(read_clock()))
             self._sent.clear()
@@ -305,6 +307,9 @@ class Station:
                     self.drop()
                 case Hangup():
                     self._put(_Outgoing(None))
+                case Ping():
+                    if self._tasks is not None:
+                        self._tasks.create_task(self._keep_alive(output.timeout_s))
                 case Notice():
                     if self._on_notice is not None:
                         self._on_notice(output.text)
@@ -312,6 +317,12 @@ class Station:
                     assert_never(output)
         self._arm_timer()
         self._changed.set()
+
+    async def _keep_alive(self, timeout_s: float) -> None:
+        """Ping; a connection without pong is dead, whatever TCP believes."""
+        connection = self._connection
+        if await self.ping(timeout_s) is None and connection is not None:
+            connection.drop()
 
     def _arm_timer(self) -> None:
         due_s = self.charge_point.next_wakeup_s()

@@ -31,7 +31,14 @@ class Notice:
     text: str
 
 
-Output: TypeAlias = Transmit | Hangup | Notice
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Send a WebSocket ping, and give the connection up when no pong comes."""
+
+    timeout_s: float
+
+
+Output: TypeAlias = Transmit | Hangup | Notice | Ping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,7 @@ class Registrar:
     def move(self, event: BootEvent) -> None:
         """Take a move of the table."""
         self.state = advance(self.state, event)
+        self._wire.has_power = self.state is not Registration.OFF
         self._wire.is_registered = self.state is Registration.ACCEPTED
 
     def boot_if_due(self, now: Moment) -> None:

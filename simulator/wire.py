@@ -20,6 +20,7 @@ class Wire:
 
     Attributes:
         is_connected: the WebSocket is open.
+        has_power: the charge point is switched on.
         is_registered: the CSMS accepted this start, so anything may be said.
         was_registered: it accepted us once; only then transactions may begin offline.
         clock_offset: what the charge point's own clock is ahead of true time.
@@ -33,6 +34,7 @@ class Wire:
         self.timers = Timers()
         self.outputs: list[Output] = []
         self.is_connected = False
+        self.has_power = False
         self.is_registered = False
         self.was_registered = False
         self.clock_offset = timedelta()

@@ -11,7 +11,8 @@ from simulator.charge_point import ChargePoint
 from simulator.clock import Moment, format_time
 from simulator.frames import Call, CallError, CallResult, encode_call, encode_error, encode_result
 from simulator.frames import parse as parse_frame
-from simulator.outputs import Hangup, Notice, Output, Transmit
+from simulator.outputs import Hangup, Notice, Output, Ping, Transmit
+from simulator.session import Request
 
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
@@ -36,6 +37,7 @@ class Rig:
         self.sent: list[Call | CallResult | CallError] = []
         self.notices: list[str] = []
         self.hangups: list[Hangup] = []
+        self.pings = 0
         self.is_connected = False
         self.holds_answers = False
         self.held: list[Call] = []
@@ -68,6 +70,11 @@ class Rig:
     def do(self, event: str, **arguments: object) -> None:
         """Let something happen to the charge point."""
         self._carry_out(self.charge_point.apply(event, arguments, self.now))
+
+    def by_hand(self, action: str, payload: Payload) -> None:
+        """Send a CALL a script wrote."""
+        request = Request(action, payload, f"hand-{self.s}-{action}", 30.0, lambda *_: None)
+        self._carry_out(self.charge_point.submit(request, self.now))
 
     def connect(self) -> None:
         """Open the connection."""
@@ -144,6 +151,8 @@ class Rig:
             match output:
                 case Notice():
                     self.notices.append(output.text)
+                case Ping():
+                    self.pings += 1
                 case Hangup():
                     self.hangups.append(output)
                 case Transmit():
