@@ -74,7 +74,7 @@ _CALL_ERROR: Final = 4
 
 # The head of a CALL whose JSON our parser refuses: nested too deeply, NaN, numbers beyond a double.
 _HEAD: Final = re.compile(
-    r'\[\s*2\s*,\s*("(?:[^"\\]|\\.){0,300}"|-?[0-9]{1,18})\s*,\s*("(?:[^"\\]|\\.){0,300}")?'
+    r'\[\s*2\s*,\s*("(?:[^"\\]|\\.){0,300}"|-?[0-9]{1,20})\s*,\s*("(?:[^"\\]|\\.){0,300}")?'
 )
 
 

@@ -40,6 +40,7 @@ LARGE_FRAME: Final = 65_536  # characters; larger ones are paced
 LARGE_FRAME_RATE: Final = 524_288  # bytes of large frames per second and charge point
 FLOOD_PAUSE_S: Final = 0.01  # for who has dozens of CALLs waiting; a sane charge point has three
 USELESS_PAUSE_S: Final = 0.001  # after what nobody can answer or match
+KERNEL_SEND_BYTES: Final = 65_536  # else the kernel hides for megabytes that a peer does not read
 READ_BYTES: Final = 4096  # at a time; what is in them is parsed in one go, frame by tiny frame
 
 _logger: Final = logging.getLogger(__name__)
@@ -360,7 +361,7 @@ class OcppServer:
                     )
 
 
-class _Connection(ServerConnection, asyncio.BufferedProtocol):
+class _Connection(ServerConnection):
     """A connection that never makes anyone wait for its peer."""
 
     def __init__(
@@ -425,20 +426,17 @@ class _Connection(ServerConnection, asyncio.BufferedProtocol):
         tcp = transport.get_extra_info("socket")
         if tcp is not None and tcp.family in (socket.AF_INET, socket.AF_INET6):
             with contextlib.suppress(OSError):
+                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BYTES)
                 tcp.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 for name, value in _TCP_KEEPALIVE.items():
                     if hasattr(socket, name):
                         tcp.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         super().connection_made(transport)
+        self.transport.set_protocol(_SmallReads(self, self._buffer))
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        # One for all connections: it is emptied before the event loop turns to another. Without
-        # it, up to 256 KiB of frames are taken in before anyone else has a turn.
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
+    def data_received(self, data: bytes) -> None:
         self._heard_s = self.loop.time()
-        self.data_received(bytes(self._buffer[:nbytes]))
+        super().data_received(data)
 
     def pause_writing(self) -> None:
         # Called when more than the send buffer waits: pongs count, too.
@@ -453,6 +451,38 @@ class _Connection(ServerConnection, asyncio.BufferedProtocol):
         super().connection_lost(exc)
         if self.session is not None:
             self.session.end()
+
+
+class _SmallReads(asyncio.BufferedProtocol):
+    """Lets a connection read a little at a time.
+
+    Otherwise up to 256 KiB of tiny frames are taken in before anyone else has a turn. The buffer
+    is one for all connections: it is emptied before the event loop turns to another.
+    """
+
+    __slots__ = ("_buffer", "_connection")
+
+    def __init__(self, connection: _Connection, buffer: memoryview) -> None:
+        self._connection = connection
+        self._buffer = buffer
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._connection.data_received(bytes(self._buffer[:nbytes]))
+
+    def eof_received(self) -> None:
+        self._connection.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._connection.resume_writing()
 
 
 def _offered(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

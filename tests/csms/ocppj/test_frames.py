@@ -65,6 +65,7 @@ def test_wrapping_is_forgiven(text: str) -> None:
         ('[2,"a","Heartbeat",' + '{"a":' * 5000 + "1" + "}" * 5000 + "]", "a", "Heartbeat"),
         ('[2,"a","Heartbeat",' + "[" * 100_000 + "]" * 100_000 + "]", "a", "Heartbeat"),
         ('[ 2 , 5 , "Heartbeat", {"v":NaN} ]', 5, "Heartbeat"),
+        ("[2,9223372036854775807,Infinity]", 2**63 - 1, ""),
     ],
 )
 def test_broken_call_with_a_usable_id_can_be_answered(
