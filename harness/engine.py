@@ -24,6 +24,7 @@ from harness import expressions
 from harness.cleanup import stop_leftover
 from harness.drivers.driver import Credentials, Driver, NoDriver, ProvisioningError
 from harness.drivers.http import HttpDriver
+from harness.evidence import DEFAULT_BUDGET, Settings, TagAnswer
 from harness.judge_run import judge_run
 from harness.lag import LagMonitor
 from harness.leftovers import Journal, Ledger
@@ -32,7 +33,7 @@ from harness.model import EDITIONS, Json, Scenario
 from harness.pools import Lease, PoolError, Pools, roles_used, variable_of
 from harness.process import StartError, SutProcess
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
-from harness.runner import DEFAULT_BUDGET, Runner, Settings, TagAnswer
+from harness.runner import Runner
 from harness.sut import SystemUnderTest
 from harness.wire import Wire, monotonic_s
 from simulator.charge_point import ChargePoint

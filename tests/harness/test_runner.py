@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import runner
+from harness import steps as performing
 from harness.results import CaseResult, ExchangeOutcome, Severity, Verdict
 from simulator.trace import Direction, EventKind
 from tests.faults import (
@@ -40,7 +40,7 @@ from tests.miniatures import Bend, Incoming, Link, Miniature, Order
 @pytest.fixture(autouse=True)
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Believe a driver that said no at once."""
-    monkeypatch.setattr(runner, "_AFTER_REFUSAL_S", 0.05)
+    monkeypatch.setattr(performing, "_AFTER_REFUSAL_S", 0.05)
 
 
 def sent_texts(case: CaseResult) -> list[str]:

@@ -1,0 +1,142 @@
+"""Operator steps under way: what the driver was asked, what it said, and how that fits the frames.
+
+What a driver says is collected and compared, never judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from harness.awaited import Awaited
+from harness.drivers.driver import Driver, DriverOutcome, Outcome
+from harness.model import Json, OperatorStep
+from harness.results import DriverReport, Finding, Severity
+from harness.wire import Wire, monotonic_s
+
+_log = logging.getLogger(__name__)
+
+WORDS: Final = {
+    Outcome.DONE: "succeeded",
+    Outcome.REFUSED: "was refused",
+    Outcome.FAILED: "failed",
+    Outcome.PENDING: "has not said anything yet",
+}
+
+
+@dataclass(slots=True)
+class Command:
+    """An operator step that began; `began` is the number of events before it."""
+
+    step: OperatorStep
+    started_at: datetime
+    started_s: float
+    began: int
+    task: asyncio.Task[DriverOutcome]
+    ended_s: float | None = None
+
+    @property
+    def outcome(self) -> DriverOutcome:
+        """What the driver has said so far."""
+        if not self.task.done() or self.task.cancelled():
+            return DriverOutcome(Outcome.PENDING, "")
+        error = self.task.exception()
+        if error is not None:
+            _log.error("driver failed on %s", self.step.action, exc_info=error)
+            return DriverOutcome(Outcome.FAILED, f"{type(error).__name__}: {error}")
+        return self.task.result()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the CSMS declined; an interface that broke says nothing about the CSMS."""
+        return self.outcome.outcome is Outcome.REFUSED
+
+    def report(self) -> DriverReport:
+        """Return what the report tells about it."""
+        outcome = self.outcome
+        return DriverReport(
+            step=self.step.path,
+            action=self.step.action,
+            outcome=outcome.outcome.value,
+            summary=outcome.summary,
+            started_at=self.started_at,
+            duration_s=None if self.ended_s is None else self.ended_s - self.started_s,
+        )
+
+
+class Commands:
+    """The operator steps of one case, by path."""
+
+    def __init__(self, driver: Driver, identity: str, wire: Wire) -> None:
+        self._driver = driver
+        self._identity = identity
+        self._wire = wire
+        self._commands: dict[str, Command] = {}
+
+    def begin(self, step: OperatorStep, payload: Mapping[str, Json]) -> None:
+        """Make the CSMS act, and go on."""
+        task = asyncio.create_task(
+            self._driver.command(self._identity, step.action, payload),
+            name=f"{self._identity} {step.action}",
+        )
+        began = len(self._wire.events)
+        command = Command(step, datetime.now(UTC), monotonic_s(), began, task)
+        self._commands[step.path] = command
+
+        def ended(_: asyncio.Task[DriverOutcome]) -> None:
+            command.ended_s = monotonic_s()
+            self._wire.wake()
+
+        task.add_done_callback(ended)
+
+    def of(self, step: OperatorStep | None) -> Command | None:
+        """Return what an operator step began; None before it did."""
+        return self._commands.get(step.path) if step is not None else None
+
+    async def end(self) -> tuple[DriverReport, ...]:
+        """Tell what every command came to; those still open are given up."""
+        reports = tuple(command.report() for command in self._commands.values())
+        tasks = [command.task for command in self._commands.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return reports
+
+    def differences(self, awaited: Awaited) -> list[Finding]:
+        """Compare what the driver said with what was seen: the frames are right, it is told."""
+        found = []
+        for path, operator in awaited.operator_of.items():
+            arrival, command = awaited.arrived.get(path), self.of(operator)
+            if arrival is None or command is None:
+                continue
+            message = self._difference(command.outcome, arrival.event)
+            if message:
+                message = f"{operator.action} was answered by the charge point; {message}."
+                found.append(
+                    Finding(
+                        "driver.differs",
+                        Severity.WARNING,
+                        message,
+                        step=operator.path,
+                        position=operator.position,
+                        event=arrival.event,
+                    )
+                )
+        return found
+
+    def _difference(self, outcome: DriverOutcome, call: int) -> str:
+        """Return how the driver's word differs from our answer to the CALL at index `call`."""
+        answers = self._wire.partners(call)
+        result = self._wire.result_at(answers[0]) if answers else None
+        if result is None or outcome.outcome is Outcome.PENDING:
+            return ""
+        if outcome.outcome is not Outcome.DONE:
+            return f"the driver {WORDS[outcome.outcome]}: {outcome.summary}"
+        said = outcome.answer.get("status") if isinstance(outcome.answer, dict) else None
+        if isinstance(said, str) and "status" in result and said != result["status"]:
+            return f"it was {result['status']!r}, but the driver was told {said!r}"
+        return ""

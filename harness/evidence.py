@@ -1,0 +1,435 @@
+"""What one case has shown so far: findings, steps, captured values; and the result made of it.
+
+The runner and its steps put in what they see; at the end the judge adds what follows from the raw
+frames alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from harness import expressions, matching
+from harness.awaited import leaves
+from harness.judge import JudgeContext, Judgement, Limit, StepRef, judge
+from harness.model import (
+    AnyOrder,
+    Connect,
+    Disconnect,
+    Do,
+    Fields,
+    Json,
+    OperatorStep,
+    Receive,
+    Scenario,
+    Send,
+    SendRaw,
+    Step,
+    Wait,
+)
+from harness.results import (
+    CaseResult,
+    DriverReport,
+    Finding,
+    Severity,
+    StepResult,
+    Verdict,
+    verdict_of,
+)
+from harness.sut import Budget
+from harness.wire import Wire, monotonic_s
+from simulator.trace import EventKind
+
+DEFAULT_BUDGET: Final = "ocpp_response_timeout"
+PONG_TIMEOUT_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a case is run with; see RunOptions and the system-under-test file."""
+
+    edition: str
+    strict: bool
+    settle_s: float
+    action_timeout_s: float
+    milliseconds: bool
+    budgets: Mapping[str, Budget]
+
+    def limit_s(self, budget: str) -> float:
+        """Return the limit of a budget, the general one where the name has none of its own."""
+        return self.budgets.get(budget, self.budgets[DEFAULT_BUDGET]).limit_s
+
+
+@dataclass(frozen=True, slots=True)
+class TagAnswer:
+    """What the CSMS said about a card of a role, and whether that was expected."""
+
+    role: str
+    is_expected: bool
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """When and how long a case was looked at.
+
+    Attributes:
+        observed: number of events before the clean-up, which is no part of the case.
+        ended_s: monotonic end of the observation.
+        cut_short: why it ended early, empty when it did not.
+    """
+
+    started_at: datetime
+    started_s: float
+    settle_s: float
+    ended_s: float
+    observed: int
+    cut_short: str
+
+
+class Evidence:
+    """Everything one case has shown so far."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        wire: Wire,
+        settings: Settings,
+        *,
+        variables: Mapping[str, Json],
+        id_tags: Mapping[str, str],
+    ) -> None:
+        """Start with nothing but the variables and the leased tags by role."""
+        self.scenario = scenario
+        self.wire = wire
+        self.settings = settings
+        self.steps = _of_edition(scenario.steps, settings.edition)
+        self.variables: dict[str, Json] = dict(variables)
+        self.findings: list[Finding] = []
+        self.raw: dict[int, SendRaw] = {}
+        self.budget_of: dict[str, str] = {}
+        self.wanted_closes: set[int] = set()
+        self.tag_answers: list[TagAnswer] = []
+        self.pings_s: list[float] = []
+        self.own_timers_s = 0.0
+        self.completed_s: float | None = None
+        self._results: dict[str, StepResult] = {}
+        self._steps_of: dict[int, StepRef] = {}
+        self._gathered: dict[str, list[Json]] = {}
+        self._roles = {tag.casefold(): role for role, tag in id_tags.items()}
+        parts = (scenario.id, scenario.section and f"§{scenario.section}")
+        self._requirement = " ".join(part for part in parts if part)
+
+    # --- values -----------------------------------------------------------------------------
+
+    def scope(self, step: Step) -> dict[str, Json]:
+        """Return the variables a step sees."""
+        return expressions.scope(
+            self.variables,
+            step.bindings,
+            now=datetime.now(UTC),
+            milliseconds=self.settings.milliseconds,
+        )
+
+    def resolve(self, value: Json, scope: Mapping[str, Json]) -> Json:
+        """Return a value of the scenario with its references replaced."""
+        return expressions.resolve(
+            value, scope, now=datetime.now(UTC), milliseconds=self.settings.milliseconds
+        )
+
+    def resolve_object(self, value: dict[str, Json], scope: Mapping[str, Json]) -> dict[str, Json]:
+        """Return an object of the scenario with its references replaced."""
+        return {key: self.resolve(member, scope) for key, member in value.items()}
+
+    # --- findings ---------------------------------------------------------------------------
+
+    def refer(self, event: int, step: Step) -> None:
+        """Note that an event belongs to a step."""
+        self._steps_of[event] = StepRef(path=step.path, position=step.position)
+
+    def fail(self, step: Step, rule: str, severity: Severity, message: str) -> None:
+        """Add a finding of a step."""
+        self.findings.append(
+            Finding(
+                rule=rule,
+                severity=severity,
+                message=message,
+                requirement=self._requirement,
+                step=step.path,
+                position=step.position,
+            )
+        )
+
+    def has_failed(self, step: Step) -> bool:
+        """Say whether a step has findings that are more than warnings."""
+        return any(
+            one.step == step.path and one.severity is not Severity.WARNING for one in self.findings
+        )
+
+    def hold(
+        self,
+        payload: object,
+        *,
+        rule: str,
+        step: Step,
+        event: int | None,
+        scope: Mapping[str, Json],
+        expect: Fields | None,
+        warn: Fields | None,
+    ) -> tuple[Finding, ...]:
+        """Hold a payload against its patterns and keep what they capture.
+
+        Args:
+            rule: such as ``Authorize.conf``.
+
+        Returns:
+            The failures; what only warns is noted.
+        """
+        failures = self._match(expect, payload, rule, step, event, scope, Severity.FAILURE)
+        self._match(warn, payload, rule, step, event, scope, Severity.WARNING)
+        return failures
+
+    def _match(
+        self,
+        pattern: Fields | None,
+        payload: object,
+        rule: str,
+        step: Step,
+        event: int | None,
+        scope: Mapping[str, Json],
+        severity: Severity,
+    ) -> tuple[Finding, ...]:
+        if pattern is None:
+            return ()
+        now = datetime.now(UTC)
+        result = matching.match(pattern, payload, variables=scope, now=now, gathered=self._gathered)
+        self.variables |= result.captures
+        for name, value in result.gathered.items():
+            self._gathered.setdefault(name, []).append(value)
+        found = matching.findings(
+            result,
+            rule=f"rule.{rule}",
+            severity=severity,
+            requirement=self._requirement,
+            step=step.path,
+            position=step.position,
+            event=event,
+        )
+        self.findings += found
+        return found
+
+    def match_model(
+        self, pattern: Fields, payload: object, step: Do, event: int, scope: Mapping[str, Json]
+    ) -> None:
+        """Hold our own model against the scenario: where they differ, the harness is wrong."""
+        result = matching.match(pattern, payload, variables=scope, now=datetime.now(UTC))
+        self.variables |= result.captures
+        self.findings += matching.findings(
+            result,
+            rule="harness.model",
+            severity=Severity.ERROR,
+            step=step.path,
+            position=step.position,
+            event=event,
+        )
+
+    def note_tag(
+        self, payload: Mapping[str, Json], result: Mapping[str, object], found: tuple[Finding, ...]
+    ) -> None:
+        """Remember what the CSMS thinks of a leased card, and ask whether it knows it at all."""
+        tag, info = payload.get("idTag"), result.get("idTagInfo")
+        role = self._roles.get(tag.casefold()) if isinstance(tag, str) else None
+        if role is None or not isinstance(info, dict):
+            return
+        status = str(info.get("status"))
+        wrong = [one for one in found if one.expected.startswith("$.idTagInfo.status")]
+        self.tag_answers.append(TagAnswer(role, not wrong, status))
+        if wrong and status == "Invalid":
+            hint = f" Is id tag {tag} ({role}) provisioned in the Central System?"
+            findings = self.findings
+            at = findings.index(wrong[0])
+            findings[at] = replace(wrong[0], message=wrong[0].message + hint)
+
+    # --- the result -------------------------------------------------------------------------
+
+    def note_step(self, step: Step, outcome: str, *, began_at: datetime, began_s: float) -> None:
+        """Note what became of a step that began."""
+        self._results[step.path] = replace(
+            _not_run(step),
+            started_at=began_at,
+            duration_s=monotonic_s() - began_s,
+            outcome=outcome,
+        )
+
+    def result(
+        self,
+        observation: Observation,
+        *,
+        identity: str,
+        expected_calls: Collection[int],
+        lag_s: Callable[[float, float], float],
+        warnings: Sequence[Finding],
+        reports: tuple[DriverReport, ...],
+    ) -> CaseResult:
+        """Judge the case and return all that is known about it.
+
+        Args:
+            expected_calls: events with CALLs of the CSMS that came while they were awaited.
+            lag_s: longest lag of our loop between two monotonic moments.
+            warnings: what the clean-up and the driver gave, beside the verdict.
+        """
+        scenario = self.scenario
+        judged = self._judge(observation, expected_calls, lag_s)
+        findings = (*_in_order([*self.findings, *judged.findings]), *warnings)
+        if observation.cut_short:
+            findings = tuple(warnings)  # half a case proves nothing
+            verdict = Verdict.NOT_RUN
+        else:
+            verdict = verdict_of(findings)
+            if verdict is Verdict.PASSED and self.completed_s is None:
+                # Whatever ended the steps must have left a finding; a pass it is not.
+                message = "The case broke off, and nothing tells why."
+                findings = (*findings, Finding("harness.error", Severity.ERROR, message))
+                verdict = Verdict.ERROR
+        return CaseResult(
+            case_id=scenario.id,
+            title=scenario.title,
+            profile=scenario.profile,
+            requirement=scenario.requirement,
+            position=scenario.position,
+            identity=identity,
+            verdict=verdict,
+            reason=observation.cut_short or _reason(findings, verdict),
+            findings=findings,
+            steps=tuple(self._step_result(step) for step in leaves(self.steps)),
+            events=tuple(self.wire.events),
+            exchanges=judged.exchanges,
+            csms_calls=judged.csms_calls,
+            driver_reports=reports,
+            ping_round_trips_s=tuple(self.pings_s),
+            started_at=observation.started_at,
+            duration_s=monotonic_s() - observation.started_s,
+            own_timers_s=self.own_timers_s,
+            settle_s=observation.settle_s,
+        )
+
+    def _judge(
+        self,
+        observation: Observation,
+        expected_calls: Collection[int],
+        lag_s: Callable[[float, float], float],
+    ) -> Judgement:
+        """Judge the frames up to the clean-up, and how the connection ended after it."""
+        events = self.wire.events
+        kept = [
+            index
+            for index, event in enumerate(events)
+            if index < observation.observed or event.kind is not EventKind.FRAME
+        ]
+        budgets = {
+            name: Limit(limit_s=budget.limit_s, target_s=budget.target_s)
+            for name, budget in self.settings.budgets.items()
+        }
+        judged = judge(
+            [events[index] for index in kept],
+            context=JudgeContext(
+                budgets=budgets,
+                budget_of=self.budget_of,
+                strict=self.settings.strict,
+                lag_s=lag_s,
+                expected_calls=expected_calls,
+                steps=self._steps_of,
+                raw=self.raw,
+                wanted_closes=self.wanted_closes,
+                completed_s=self.completed_s,
+                ended_s=observation.ended_s,
+                pong_timeout_s=PONG_TIMEOUT_S,
+            ),
+        )
+        # What exchanges and calls point at are frames, which all stand before the first gap.
+        findings = tuple(
+            one if one.event is None else replace(one, event=kept[one.event])
+            for one in judged.findings
+        )
+        return judged._replace(findings=findings)
+
+    def _step_result(self, step: Step) -> StepResult:
+        own = [index for index, ref in self._steps_of.items() if ref.path == step.path]
+        events = {*own, *(other for index in own for other in self.wire.partners(index))}
+        result = self._results.get(step.path) or _not_run(step)
+        return replace(result, events=tuple(sorted(events)))
+
+
+_KINDS: Final[dict[type[Step], str]] = {
+    Send: "send",
+    SendRaw: "send_raw",
+    Do: "do",
+    OperatorStep: "operator",
+    Receive: "receive",
+    Wait: "wait",
+    Disconnect: "disconnect",
+    Connect: "connect",
+    AnyOrder: "any_order",
+}
+
+
+def _of_edition(steps: tuple[Step, ...], edition: str) -> tuple[Step, ...]:
+    """Return the steps that an edition of the case list has."""
+    kept: list[Step] = []
+    for step in steps:
+        if step.editions.includes(edition):
+            if isinstance(step, AnyOrder):
+                step = replace(step, steps=_of_edition(step.steps, edition))
+            kept.append(step)
+    return tuple(kept)
+
+
+def _not_run(step: Step) -> StepResult:
+    return StepResult(
+        path=step.path,
+        kind=_KINDS[type(step)],
+        title=_title(step),
+        position=step.position,
+        started_at=None,
+        duration_s=None,
+        outcome="not_run",
+    )
+
+
+def _title(step: Step) -> str:
+    """Return one line for people."""
+    match step:
+        case Send():
+            title = f"Charge point sends {step.action}"
+        case SendRaw():
+            title = "Charge point sends a raw text"
+        case Do():
+            title = f"Charge point: {step.event.replace('_', ' ')}"
+        case OperatorStep():
+            title = f"Operator triggers {step.action}"
+        case Receive():
+            title = f"Central System sends {step.action}"
+        case Wait():
+            title = "Time passes"
+        case Disconnect():
+            title = "Connection is cut" if step.how == "drop" else "Connection is closed"
+        case Connect():
+            title = "Charge point connects"
+        case AnyOrder():
+            title = "In any order"
+    return f"{title} ({step.note})" if step.note else title
+
+
+def _in_order(findings: list[Finding]) -> list[Finding]:
+    """Sort by the frame that shows it; what has none comes last, as it was found."""
+    last = max((one.event for one in findings if one.event is not None), default=0) + 1
+    return sorted(findings, key=lambda one: last if one.event is None else one.event)
+
+
+def _reason(findings: Sequence[Finding], verdict: Verdict) -> str:
+    """Return the message of the finding that decided."""
+    if verdict is Verdict.PASSED:
+        return ""
+    return next(one.message for one in findings if verdict_of([one]) is verdict)

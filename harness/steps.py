@@ -1,0 +1,495 @@
+"""How each kind of step is performed: what the charge point sends, awaits, lets pass.
+
+Every step waits for events with deadlines, never for a fixed time. It decides only what a step can
+know itself: whether a payload matches its pattern and whether a request came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+from uuid import uuid4
+
+from harness.awaited import Arrival, Awaited, leaves
+from harness.commands import WORDS, Command, Commands
+from harness.drivers.driver import Driver, Outcome
+from harness.evidence import DEFAULT_BUDGET, PONG_TIMEOUT_S, Evidence
+from harness.expressions import BadExpression, UnknownVariable
+from harness.model import (
+    AnyOrder,
+    Connect,
+    Disconnect,
+    Do,
+    ErrorAnswer,
+    Json,
+    ModelAnswer,
+    ModelCall,
+    NoAnswer,
+    OperatorStep,
+    Receive,
+    ResultAnswer,
+    Send,
+    SendRaw,
+    Step,
+    Wait,
+)
+from harness.results import Severity
+from harness.wire import monotonic_s
+from simulator.client import Call, HandshakeRefused, Station
+from simulator.errors import LocalProtocolError
+from simulator.trace import Event, EventKind
+
+_log = logging.getLogger(__name__)
+
+# An answer that came within a third more than its limit is late, not missing.
+_PATIENCE: Final = 4 / 3
+# A driver that said no is believed after this: its word may overtake the frame it speaks of.
+_AFTER_REFUSAL_S: Final = 2.0
+
+
+class StepFailed(Exception):
+    """The step did not come to its end; the rest of the case is not run."""
+
+
+class Steps:
+    """The steps of one case, on one charge point."""
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        driver: Driver,
+        make_station: Callable[[Callable[[Event], None], Callable[[Call], bool]], Station],
+    ) -> None:
+        """Prepare; nothing happens yet.
+
+        Args:
+            make_station: makes the charge point from what records its events and takes its CALLs.
+        """
+        self.station = make_station(evidence.wire.record, self._on_call)
+        self.awaited = Awaited(evidence.steps)
+        self.commands = Commands(driver, self.station.endpoint.identity, evidence.wire)
+        self._evidence = evidence
+        self._wire = evidence.wire
+        self._settings = evidence.settings
+        self._began = 0  # number of events when the step before began
+        self._answered: set[int] = set()
+        self._early: dict[str, asyncio.Task[None]] = {}
+        self._waiting_since: dict[str, float] = {}
+        self._pings: set[asyncio.Task[None]] = set()
+
+    async def run(self, step: Step) -> None:
+        """Run one step and note what became of it.
+
+        Raises:
+            StepFailed: the case cannot go on.
+        """
+        began_at, began_s, began = datetime.now(UTC), monotonic_s(), len(self._wire.events)
+        outcome = "failed"
+        self.awaited.begin(step)
+        try:
+            await self._perform(step)
+            if self._evidence.has_failed(step):
+                raise StepFailed
+            outcome = "passed"
+        except asyncio.CancelledError:
+            outcome = "not_run"
+            raise
+        except StepFailed:
+            raise
+        except (UnknownVariable, BadExpression) as error:
+            message = f"{error}; see the scenario."
+            self._evidence.fail(step, "harness.variable", Severity.ERROR, message)
+            raise StepFailed from error
+        except LocalProtocolError as error:
+            message = f"The simulated charge point cannot do this: {error}."
+            self._evidence.fail(step, "harness.step", Severity.ERROR, message)
+            raise StepFailed from error
+        except Exception as error:  # the evidence so far must not be lost with it
+            _log.exception("step %s of %s broke off", step.path, self._evidence.scenario.id)
+            message = f"The harness itself failed: {type(error).__name__}: {error}"
+            self._evidence.fail(step, "harness.error", Severity.ERROR, message)
+            raise StepFailed from error
+        finally:
+            self._began = began
+            self._evidence.note_step(step, outcome, began_at=began_at, began_s=began_s)
+
+    async def end(self, *, is_interrupted: bool) -> None:
+        """Answer what is not answered yet: the CSMS waits for it, whether its step was reached."""
+        if is_interrupted:
+            for early in self._early.values():
+                early.cancel()
+        await asyncio.gather(*self._early.values(), return_exceptions=True)
+        for arrival in self.awaited.arrived.values():
+            if arrival.event not in self._answered and not self._is_offline:
+                self._answered.add(arrival.event)
+                await self.station.answer_as_model(arrival.call)
+
+    async def end_pings(self) -> None:
+        """Wait for no pong any more."""
+        for ping in list(self._pings):
+            ping.cancel()
+        await asyncio.gather(*self._pings, return_exceptions=True)
+
+    async def _perform(self, step: Step) -> None:
+        match step:
+            case Send():
+                await self._send(step)
+            case SendRaw():
+                await self._send_raw(step)
+            case Do():
+                await self._do(step)
+            case OperatorStep():
+                payload = self._evidence.resolve_object(step.payload, self._evidence.scope(step))
+                self.commands.begin(step, payload)
+            case Receive():
+                await self._receive(step)
+            case Wait():
+                await self._wait(step)
+            case Disconnect():
+                await self._disconnect(step)
+            case Connect():
+                await self._connect(step)
+            case AnyOrder():
+                await self._any_order(step)
+
+    # --- connection -------------------------------------------------------------------------
+
+    async def _connect(self, step: Connect) -> None:
+        began = len(self._wire.events)
+        if self._is_offline:
+            await self.station.wait_closed()  # the old one's tasks may still be ending
+        try:
+            await self.station.connect()
+        except HandshakeRefused as error:
+            raise StepFailed from error
+        finally:
+            for kind in (EventKind.OPENED, EventKind.REFUSED):
+                event = self._wire.last(kind, since=began)
+                if event is not None:
+                    self._evidence.refer(event, step)
+        ping = asyncio.create_task(self._ping(), name=f"{self._evidence.scenario.id} ping")
+        self._pings.add(ping)
+        ping.add_done_callback(self._pings.discard)
+
+    async def _ping(self) -> None:
+        """Measure the network's share of all times, once for each connection."""
+        round_trip_s = await self.station.ping(PONG_TIMEOUT_S)
+        if round_trip_s is not None:
+            self._evidence.pings_s.append(round_trip_s)
+
+    async def _disconnect(self, step: Disconnect) -> None:
+        if not self._is_offline:
+            if step.how == "drop":
+                self.station.drop()
+            else:
+                await self.station.close()
+            await self.station.wait_closed()
+            closed = self._wire.last(EventKind.CLOSED)
+        else:
+            # The CSMS was faster, as some are after a Reset: only the step just before counts.
+            closed = self._wire.last(EventKind.CLOSED, since=self._began)
+        if closed is not None:
+            self._evidence.wanted_closes.add(closed)
+            self._evidence.refer(closed, step)
+
+    # --- what the charge point sends --------------------------------------------------------
+
+    async def _send(self, step: Send) -> None:
+        scope = self._evidence.scope(step)
+        payload = self._evidence.resolve_object(step.payload, scope)
+        message_id = str(uuid4())
+        self._evidence.budget_of[message_id] = step.budget
+        answer = await self.station.call(
+            step.action,
+            payload,
+            timeout_s=self._settings.limit_s(step.budget) * _PATIENCE,
+            message_id=message_id,
+        )
+        sent = self._wire.index_of(answer.sent)
+        if sent is not None:
+            self._evidence.refer(sent, step)
+        if answer.result is None:
+            raise StepFailed  # refused, late beyond patience or lost: the frames tell which
+        event = self._wire.index_of(answer.received)
+        found = self._evidence.hold(
+            answer.result,
+            rule=f"{step.action}.conf",
+            step=step,
+            event=event,
+            scope=scope,
+            expect=step.expect,
+            warn=step.warn,
+        )
+        self._evidence.note_tag(payload, answer.result, found)
+
+    async def _send_raw(self, step: SendRaw) -> None:
+        scope = self._evidence.scope(step)
+        text = str(self._evidence.resolve(step.text, scope))
+        message_id = str(self._evidence.resolve(step.message_id, scope))
+        event = self._wire.index_of(await self.station.send_text(text))
+        if event is None:
+            raise StepFailed
+        resolved = replace(step, text=text, message_id=message_id)
+        self._evidence.raw[event] = resolved
+        self._evidence.refer(event, step)
+        if step.answer == "none" or not message_id:
+            return
+        deadline_s = monotonic_s() + self._settings.limit_s(DEFAULT_BUDGET) * _PATIENCE
+        came = await self._wire.until(
+            lambda: self._wire.answer_to(message_id, since=event) is not None or self._is_offline,
+            deadline_s=deadline_s,
+        )
+        if not came or self._wire.answer_to(message_id, since=event) is None:
+            raise StepFailed
+
+    async def _do(self, step: Do) -> None:
+        scope = self._evidence.scope(step)
+        began = len(self._wire.events)
+        arguments = self._evidence.resolve_object(step.arguments, scope)
+        await self.station.apply(step.event, **arguments)
+        since = began
+        for expected in step.calls:
+            since = await self._model_call(step, expected, since, scope) + 1
+
+    async def _model_call(
+        self, step: Do, expected: ModelCall, since: int, scope: dict[str, Json]
+    ) -> int:
+        """Await the model's next CALL of the action named, and its answer; return its index."""
+
+        def sent() -> tuple[int, Call] | None:
+            calls = self._wire.calls_sent(since=since)
+            return next((one for one in calls if one[1].action == expected.action), None)
+
+        deadline_s = monotonic_s() + self._settings.action_timeout_s
+        await self._wire.until(
+            lambda: sent() is not None or self._is_offline, deadline_s=deadline_s
+        )
+        made = sent()
+        if made is None:
+            calls = [call.action for _, call in self._wire.calls_sent(since=since)]
+            message = (
+                f"The model was to send {expected.action} after `{step.event}`, "
+                f"but sent {', '.join(calls) or 'nothing'}."
+            )
+            self._evidence.fail(step, "harness.model", Severity.ERROR, message)
+            raise StepFailed
+        index, call = made
+        self._evidence.refer(index, step)
+        limit_s = self._settings.limit_s(DEFAULT_BUDGET) * _PATIENCE
+        await self._wire.until(
+            lambda: (
+                self._wire.answer_to(call.message_id, since=index) is not None or self._is_offline
+            ),
+            deadline_s=self._wire.events[index].monotonic_s + limit_s,
+        )
+        if expected.payload is not None:
+            self._evidence.match_model(expected.payload, call.payload, step, index, scope)
+        answer = self._wire.answer_to(call.message_id, since=index)
+        result = self._wire.result_at(answer)
+        if result is None:
+            raise StepFailed
+        self._evidence.hold(
+            result,
+            rule=f"{expected.action}.conf",
+            step=step,
+            event=answer,
+            scope=scope,
+            expect=expected.expect,
+            warn=expected.warn,
+        )
+        return index
+
+    # --- what the CSMS sends ----------------------------------------------------------------
+
+    def _on_call(self, call: Call) -> bool:
+        """Take a CALL that a step awaits; leave any other to the model, at once."""
+        step = self.awaited.take(call, len(self._wire.events) - 1)
+        self._wire.wake()
+        if step is None:
+            return False
+        if step.path not in self._waiting_since:
+            # Its turn has not come, but a charge point does not let the CSMS wait for that: some
+            # answer nothing else meanwhile.
+            early = self._take(step, self.awaited.arrived[step.path])
+            self._early[step.path] = asyncio.create_task(early, name=f"{step.path} early")
+        return True
+
+    async def _receive(self, step: Receive) -> None:
+        self._waiting_since.setdefault(step.path, monotonic_s())
+        arrival = await self._arrival(step)
+        if arrival is None:
+            return
+        early = self._early.pop(step.path, None)
+        if early is not None:
+            # It may have needed what only the steps in between could tell: then it is its turn now.
+            with suppress(UnknownVariable):
+                await early
+                return
+        await self._take(step, arrival)
+
+    async def _any_order(self, step: AnyOrder) -> None:
+        """Run the inner steps; what the CSMS sends is taken in the order in which it comes."""
+        waiting: list[Receive] = []
+        for inner in step.steps:
+            if isinstance(inner, Receive):
+                self.awaited.begin(inner)
+                self._waiting_since[inner.path] = monotonic_s()
+                waiting.append(inner)
+            else:
+                await self.run(inner)
+        deadline_s = monotonic_s() + self._settings.action_timeout_s
+        while waiting:
+
+            def came() -> list[Receive]:
+                arrived = self.awaited.arrived
+                found = [one for one in waiting if one.path in arrived]  # used at once
+                return sorted(found, key=lambda one: arrived[one.path].event)
+
+            def is_hopeless() -> bool:
+                commands = [self._command_of(one) for one in waiting]
+                return all(command and command.is_refused for command in commands)
+
+            await self._wire.until(
+                lambda: bool(came()) or self._is_offline or is_hopeless(), deadline_s=deadline_s
+            )
+            following = (came() or waiting)[0]
+            waiting.remove(following)
+            await self.run(following)
+
+    async def _arrival(self, step: Receive) -> Arrival | None:
+        """Wait for the step's CALL; None when an optional one did not come."""
+        command = self._command_of(step)
+        later = self._receives_after(step) if step.optional else []
+        # With neither, nothing would ever tell that an optional CALL will not come any more.
+        can_tell = not step.optional or later or command is not None
+        time_s = self._settings.action_timeout_s if can_tell else self._settings.settle_s
+        deadline_s = self._waiting_since[step.path] + time_s
+
+        def is_over() -> bool:
+            arrived = self.awaited.arrived
+            return (
+                step.path in arrived
+                or self._is_offline
+                or any(one.path in arrived for one in later)
+            )
+
+        def is_given_up() -> bool:
+            if command is None or command.ended_s is None:
+                return False
+            return command.is_refused or step.optional
+
+        await self._wire.until(lambda: is_over() or is_given_up(), deadline_s=deadline_s)
+        if not is_over() and command is not None and command.ended_s is not None:
+            # The driver's word may overtake the frame it speaks of.
+            believed_s = command.ended_s + _AFTER_REFUSAL_S
+            await self._wire.until(is_over, deadline_s=min(deadline_s, believed_s))
+        self.awaited.end(step)
+        arrival = self.awaited.arrived.get(step.path)
+        if arrival is None and not step.optional:
+            self._fail_missing(step, command)
+            raise StepFailed
+        return arrival
+
+    async def _take(self, step: Receive, arrival: Arrival) -> None:
+        """Judge a CALL of the CSMS against its step and answer it, whatever it is like."""
+        scope = self._evidence.scope(step)
+        self._evidence.refer(arrival.event, step)
+        self._evidence.hold(
+            arrival.call.payload,
+            rule=f"{step.action}.req",
+            step=step,
+            event=arrival.event,
+            scope=scope,
+            expect=step.payload,
+            warn=step.warn,
+        )
+        await self._answer(step, arrival)
+
+    async def _answer(self, step: Receive, arrival: Arrival) -> None:
+        scope = self._evidence.scope(step)
+        match step.answer:
+            case ModelAnswer():
+                self._answered.add(arrival.event)
+                await self.station.answer_as_model(arrival.call)
+            case ResultAnswer(delay_s=delay_s):
+                payload = self._evidence.resolve_object(step.answer.payload, scope)
+                self._answered.add(arrival.event)
+                await asyncio.sleep(delay_s)
+                await self.station.answer(arrival.call, payload)
+            case ErrorAnswer(code=code, description=description, delay_s=delay_s):
+                details = self._evidence.resolve_object(step.answer.details, scope)
+                self._answered.add(arrival.event)
+                await asyncio.sleep(delay_s)
+                await self.station.answer_error(arrival.call, code, description, details)
+            case NoAnswer():
+                self._answered.add(arrival.event)
+
+    def _fail_missing(self, step: Receive, command: Command | None) -> None:
+        since = command.began if command is not None else self._began
+        strays = [stray.action for stray in self.awaited.strays if stray.event >= since]
+        others = ", ".join(strays)
+        instead = f" It sent {others} instead." if others else ""
+        if self._is_offline:
+            instead += " The connection had ended."
+        outcome = command.outcome if command is not None else None
+        if outcome is None or outcome.outcome is Outcome.DONE:
+            said = f" The driver had reported: {outcome.summary}" if outcome else ""
+            waited_s = self._settings.action_timeout_s
+            message = f"{step.action} did not come within {waited_s:g} s.{instead}{said}"
+            self._evidence.fail(step, "request.missing", Severity.FAILURE, message)
+            return
+        said = f": {outcome.summary}" if outcome.summary else ""
+        message = (
+            f"{step.action} was not observed, and the driver {WORDS[outcome.outcome]}{said}."
+            + instead
+        )
+        self._evidence.fail(step, "request.not-observed", Severity.INCONCLUSIVE, message)
+
+    async def _wait(self, step: Wait) -> None:
+        seconds = self._evidence.resolve(step.seconds, self._evidence.scope(step))
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            message = f"`wait` needs a number of seconds, not {seconds!r}."
+            self._evidence.fail(step, "harness.step", Severity.ERROR, message)
+            raise StepFailed
+        began_s, was_online = monotonic_s(), not self._is_offline
+        try:
+            # A connection that ends meanwhile ends the wait: the next step could not follow.
+            lost = await self._wire.until(
+                lambda: was_online and self._is_offline, deadline_s=began_s + seconds
+            )
+        finally:
+            self._evidence.own_timers_s += monotonic_s() - began_s
+        if lost and not isinstance(self._leaf_after(step), Disconnect):
+            raise StepFailed
+
+    # --- small things -----------------------------------------------------------------------
+
+    @property
+    def _is_offline(self) -> bool:
+        return not self._wire.is_open
+
+    def _command_of(self, step: Receive) -> Command | None:
+        return self.commands.of(self.awaited.operator_of.get(step.path))
+
+    def _leaf_after(self, step: Step) -> Step | None:
+        following = self._leaves_after(step)
+        return following[0] if following else None
+
+    def _leaves_after(self, step: Step) -> list[Step]:
+        flat = list(leaves(self._evidence.steps))
+        at = next(index for index, one in enumerate(flat) if one.path == step.path)
+        return flat[at + 1 :]
+
+    def _receives_after(self, step: Receive) -> list[Receive]:
+        """Return the receive steps that follow without anything in between."""
+        found = []
+        for following in self._leaves_after(step):
+            if not isinstance(following, Receive):
+                break
+            found.append(following)
+        return found
