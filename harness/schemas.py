@@ -243,7 +243,7 @@ def _expectation(keyword: str, detail: Mapping[str, Any]) -> str:
         case "maxLength":
             return f"at most {detail.get('limit')} characters"
         case "minItems":
-            return f"at least {detail.get('limit')} elements"
+            return f"at least {detail.get('limit')} in the list"
         case "multipleOf":
             return f"a multiple of {detail.get('multiple_of')}"
         case "format":
@@ -374,6 +374,13 @@ def _profile(field: str) -> tuple[_Hole, ...]:
         _count(f"{field}.stackLevel", "§7.8"),
         _count(f"{schedule}.duration", "§7.13"),
         _count(f"{schedule}.minChargingRate", "§7.13"),
+        _Hole(
+            period,
+            "schema.item-count",
+            lambda value: value != [],
+            "at least 1 in the list",
+            "OCPP 1.6 §7.13",
+        ),
         _count(f"{period}.startPeriod", "§7.14"),
         _count(f"{period}.limit", "§7.14"),
         _count(f"{period}.numberPhases", "§7.14", least=1),
@@ -458,10 +465,10 @@ def _holes(action: str, kind: Kind, payload: object) -> Iterator[SchemaProblem]:
 
 
 def _at(value: object, parts: list[str], path: str) -> Iterator[tuple[str, object]]:
-    if isinstance(value, list):
+    if not parts:
+        yield path, value
+    elif isinstance(value, list):
         for index, member in enumerate(value):
             yield from _at(member, parts, f"{path}[{index}]")
-    elif not parts:
-        yield path, value
     elif isinstance(value, dict) and parts[0] in value:
         yield from _at(value[parts[0]], parts[1:], f"{path}.{parts[0]}")

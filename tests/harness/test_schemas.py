@@ -112,6 +112,8 @@ REQ, CONF = Kind.CALL, Kind.RESULT
          "$.chargingProfile.chargingSchedule.chargingSchedulePeriod[0].numberPhases"),
         ("RemoteStartTransaction", REQ, schedule(duration=0), schedule(duration=-1),
          "schema.minimum", "$.chargingProfile.chargingSchedule.duration"),
+        ("RemoteStartTransaction", REQ, schedule(), schedule(chargingSchedulePeriod=[]),
+         "schema.item-count", "$.chargingProfile.chargingSchedule.chargingSchedulePeriod"),
         ("SetChargingProfile", REQ, {"connectorId": 0, "csChargingProfiles": PROFILE},
          {"connectorId": -1, "csChargingProfiles": PROFILE}, "schema.connector-id",
          "$.connectorId"),
