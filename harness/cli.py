@@ -220,7 +220,8 @@ def show(directory: Path) -> None:
         report = read_report(directory)
     except UnreadableReport as exc:
         raise click.UsageError(str(exc)) from exc
-    print_summary(report, Console(highlight=False, width=None if sys.stdout.isatty() else 120))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    print_summary(report, console, reports=str(directory.resolve()))
     sys.exit(report.exit_code)
 
 

@@ -74,24 +74,27 @@ class RunPlugin:
         self._switch_interval_s = sys.getswitchinterval()
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             config.args = [str(library_directory())]
+        self._known_failures = known_failures.KnownFailures()
+        try:
+            if config.option.known_failures:
+                self._known_failures = known_failures.load(Path(config.option.known_failures))
+        except known_failures.KnownFailuresError as exc:
+            self._trouble = str(exc)
         if self._worker:
             self._point_allure(Path(self._worker["preflight_directory"]))
-        elif not config.option.collectonly:
+        elif not config.option.collectonly and not self._trouble:
             self._make_directory()
 
     def _make_directory(self) -> None:
         option = self.config.option
-        known = known_failures.KnownFailures()
         try:
-            if option.known_failures:
-                known = known_failures.load(Path(option.known_failures))
             directory = RunDirectory.create(
                 Path(option.reports), started_at=datetime.now(UTC), keep=option.keep
             )
-        except (ReportsUnwritable, known_failures.KnownFailuresError) as exc:
+        except ReportsUnwritable as exc:
             self._trouble = str(exc)
             return
-        self.recorder = Recorder(directory, known)
+        self.recorder = Recorder(directory, self._known_failures)
         self._point_allure(directory.path)
         if not getattr(option, "xmlpath", None):
             option.xmlpath = str(directory.path / JUNIT)
@@ -197,7 +200,7 @@ class RunPlugin:
             ("requirement", result.requirement.value),
             ("case list", self.edition),
         ]
-        self._known = self.recorder.known.excuse(result) if self.recorder else None
+        self._known = self._known_failures.excuse(result)
         if self._filler is not None:
             self._filler.current = AllureCase(item.scenario, result, self._known)
         return True if result.verdict is Verdict.NOT_RUN else None
@@ -231,14 +234,12 @@ class RunPlugin:
         if self._known is not None and report.failed:
             report.outcome = "skipped"
             report.wasxfail = f"{self._known.reason} ({self._known.where})"
-        elif report.passed and self.recorder is not None:
-            known = self.recorder.known
-            if (entry := known.entry_for(result.case_id)) is not None:
-                report.outcome = "failed"
-                report.longrepr = (
-                    f"{result.case_id} passes, but {known.file} lists it as {entry.pattern!r}:"
-                    f" {entry.reason} ({entry.where}). Remove the entry."
-                )
+        elif report.passed and (entry := self._known_failures.entry_for(result.case_id)):
+            report.outcome = "failed"
+            report.longrepr = (
+                f"{result.case_id} passes, but {self._known_failures.file} lists it as"
+                f" {entry.pattern!r}: {entry.reason} ({entry.where}). Remove the entry."
+            )
 
     # --- with xdist ----------------------------------------------------------------------------
 
@@ -348,7 +349,7 @@ class RunPlugin:
         scenarios = {item.name: item.scenario for item in scenario_items(session.items)}
         for case in found.cases:
             if case.case_id not in filler.written and case.case_id in scenarios:
-                known = self.recorder.known.excuse(case) if self.recorder else None
+                known = self._known_failures.excuse(case)
                 filler.write(AllureCase(scenarios[case.case_id], case, known))
 
     def _conclude(self, recorder: Recorder, found: RunResult | None, exitstatus: int) -> int:

@@ -17,7 +17,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from harness.report.frames import Frame, FrameKind, printable, read_frames
-from harness.results import CaseResult, Finding, Severity, Verdict
+from harness.results import CaseResult, Finding, Severity, StepResult, Verdict
 from simulator.trace import Direction, Event, EventKind
 
 _WIDTH: Final = 980
@@ -145,6 +145,8 @@ class _Drawing:
         diverging = _first_divergence(at_event)
         steps = {index: step for step in reversed(case.steps) for index in step.events}
         shown = _shown(len(case.events), keep=at_event)
+        orders = [step for step in case.steps if step.kind == "operator" and step.started_at]
+        last_of_steps = max(steps, default=len(case.events))
         current = ""
         previous: Event | None = None
         left_out = 0
@@ -159,10 +161,15 @@ class _Drawing:
             elif previous is not None and event.monotonic_s - previous.monotonic_s >= _GAP_S:
                 self._gap(f"{_duration(event.monotonic_s - previous.monotonic_s)} of silence")
             previous = event
+            while orders and orders[0].started_at and orders[0].started_at <= event.at:
+                self._order(orders.pop(0))
             step = steps.get(index)
             if step is not None and step.path != current:
                 current = step.path
                 self._step(step.path, step.title)
+            elif index > last_of_steps and current:
+                current = ""
+                self._step("", "after the last step: watched, cleaned up, closed")
             findings = at_event.get(index, ())
             frame = frames.get(index)
             if frame is None:
@@ -171,6 +178,8 @@ class _Drawing:
                 is_unanswered = frame.kind is FrameKind.CALL and index not in answered
                 self._frame(event, frame, findings, is_unanswered, index == diverging)
             self._notes(findings)
+        for step in orders:
+            self._order(step)
         for finding in at_end:
             if finding.rule.startswith("request."):
                 self._missing(_title_of_step(case, finding), finding.severity)
@@ -268,6 +277,14 @@ class _Drawing:
         self._text(24, self.y + 12, path, "step", limit=14)
         self._text(_LEFT + 14, self.y + 12, title, "step", limit=86)
         self.y += 14
+
+    def _order(self, step: StepResult) -> None:
+        """Draw what the operator, outside of OCPP, told the Central System to do."""
+        self._step(step.path, step.title)
+        y = self.y - 6
+        self._text(_WIDTH - 24, y - 5, "operator", "small", anchor="end")
+        self._arrow(_WIDTH - 24, _RIGHT, y, "call stroke-muted", "muted")
+        self.y += 4
 
     def _notes(self, findings: Iterable[Finding]) -> None:
         for finding in findings:

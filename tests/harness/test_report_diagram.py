@@ -93,6 +93,21 @@ def test_a_passed_case_shows_no_failure() -> None:
     ]
 
 
+def test_the_operator_appears_beside_the_central_system() -> None:
+    """An order that came from outside of OCPP stands before the request it caused."""
+    drawn = texts(draw(failed_case()))
+
+    assert drawn.index("operator") < drawn.index("receive RemoteStartTransaction")
+    assert "operator RemoteStartTransaction" in drawn
+
+
+def test_what_follows_the_last_step_is_told_apart() -> None:
+    """Cleaning up does not look like part of the case."""
+    drawn = texts(draw(passed_case()))
+
+    assert drawn.count("after the last step: watched, cleaned up, closed") == 1
+
+
 def test_markup_in_a_frame_stays_text() -> None:
     """A peer cannot put elements, scripts or entities into the drawing."""
     text = '[2,"1","</text><script>alert(1)</script>",{"a":"<b>&amp;\\u0000]]>"}]'
