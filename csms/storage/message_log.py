@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from csms.domain.model import LoggedMessage, StoredMessage
 from csms.domain.secrets import mask_secrets
+from csms.storage.fast_insert import FastInsert
 from csms.storage.tables import messages
 
 RECEIVED: Final = "received"  # from the charge point
@@ -19,7 +20,10 @@ SENT: Final = "sent"
 ENTRY_BYTES: Final = 100  # about what an entry takes beside its text
 PRUNE_STEP: Final = 2_000  # entries one transaction deletes at most; a few milliseconds
 
-_APPEND = insert(messages)
+_APPEND = FastInsert(
+    insert(messages),
+    *("identity", "direction", "at", "action", "message_id", "text", "end_bytes"),
+)
 _NEWEST = select(messages.c.end_bytes).order_by(messages.c.id.desc()).limit(1)
 _OLDEST = (
     select(messages.c.id, messages.c.at, messages.c.end_bytes)
@@ -45,18 +49,13 @@ def append(connection: Connection, entries: Sequence[LoggedMessage]) -> None:
         text = mask_secrets(entry.text)
         end_bytes += len(text) + ENTRY_BYTES
         rows.append(
-            {
-                "identity": entry.identity,
-                "direction": entry.direction,
-                "at": entry.at,
-                "action": entry.action,
-                "message_id": entry.message_id,
-                "text": text,
-                "end_bytes": end_bytes,
-            }
+            _APPEND.row(
+                *(entry.identity, entry.direction, entry.at),
+                *(entry.action, entry.message_id, text, end_bytes),
+            )
         )
     if rows:
-        connection.execute(_APPEND, rows)
+        _APPEND.many(connection, rows)
 
 
 def prune(

@@ -16,9 +16,14 @@ from sqlalchemy import Connection, Row, bindparam, select
 
 from csms.domain.model import MeterValuesRecord
 from csms.storage.database import insert, to_json
+from csms.storage.fast_insert import FastInsert
 from csms.storage.tables import meter_values
 
-_ADD = insert(meter_values).on_conflict_do_nothing()
+_ADD = FastInsert(
+    insert(meter_values).on_conflict_do_nothing(),
+    *("identity", "connector_id", "transaction_id", "received_at"),
+    *("sampled_at", "digest", "meter_value", "flags"),
+)
 _OF_TRANSACTION = (
     select(meter_values)
     .where(
@@ -48,20 +53,12 @@ def add(
     text = to_json(meter_value)
     content = f"{connector_id} {transaction_id} {text}".encode(errors="replace")
     digest = hashlib.blake2b(content, digest_size=8).digest()
-    result = connection.execute(
-        _ADD,
-        {
-            "identity": identity,
-            "connector_id": connector_id,
-            "transaction_id": transaction_id,
-            "received_at": received_at,
-            "sampled_at": _first_timestamp(meter_value),
-            "digest": int.from_bytes(digest, "big", signed=True),
-            "meter_value": text,
-            "flags": list(flags) or None,
-        },
+    return _ADD.one(
+        connection,
+        *(identity, connector_id, transaction_id, received_at),
+        *(_first_timestamp(meter_value), int.from_bytes(digest, "big", signed=True)),
+        *(text, list(flags) or None),
     )
-    return result.rowcount > 0
 
 
 def of_transaction(
