@@ -10,7 +10,7 @@ import asyncio
 import logging
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,44 +18,32 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 
 from harness import expressions
-from harness.cleanup import stop_leftover
-from harness.drivers.driver import Credentials, Driver, NoDriver, ProvisioningError
-from harness.drivers.http import HttpDriver
-from harness.evidence import DEFAULT_BUDGET, Settings, TagAnswer
+from harness.evidence import Settings, TagAnswer
 from harness.judge_run import judge_run
 from harness.lag import LagMonitor
-from harness.leftovers import Journal, Ledger
 from harness.masking import Masker
 from harness.model import EDITIONS, Json, Scenario
 from harness.pools import Lease, PoolError, Pools, roles_used, variable_of
-from harness.process import StartError, SutProcess
+from harness.process import SutProcess
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
 from harness.runner import Runner
 from harness.sut import SystemUnderTest
+from harness.system import EngineError, System
 from harness.wire import Wire, monotonic_s
-from simulator.charge_point import ChargePoint
-from simulator.client import Call, Endpoint, Station
 from simulator.errors import LocalProtocolError
 from simulator.trace import Event, EventKind
+
+__all__ = ["Engine", "EngineError", "RunOptions", "new_event_loop"]
 
 _log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
 _SILENT_CASES: Final = 5  # after so many cases without any answer the rest is not run
-_REACH_TIMEOUT_S: Final = 5.0
 _INTERRUPT_S: Final = 2.0
 _DEATH_S: Final = 0.5  # how much later than its sockets a dying program is known to be dead
-_LEFTOVER_ANSWER_S: Final = 5.0
-# Where an answer in time may still come late by a turn of the loop, the driver must outlast it.
-_DRIVER_EXTRA_S: Final = 5.0
-
-
-class EngineError(Exception):
-    """The run cannot begin; the message names cause and remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +92,6 @@ class Engine:
         """
         self.edition = options.edition or sut.edition
         self.stopped = ""
-        self.masker = _masker_of(sut)
         self._sut = sut
         self._options = options
         self._identities = _share(sut.identities, options)
@@ -118,17 +105,23 @@ class Engine:
             milliseconds=sut.milliseconds,
             budgets=sut.budgets,
         )
-        self._driver: Driver = NoDriver()
-        self._process: SutProcess | None = None
-        self._watch: asyncio.Task[None] | None = None
-        self._journal = Journal(options.leftovers, sut.ocpp_url) if options.leftovers else None
+        self._system = System(
+            sut,
+            identities=self._identities,
+            id_tags=self._id_tags,
+            action_timeout_s=self._settings.action_timeout_s,
+            # The first worker cleans up for all.
+            leftovers=options.leftovers,
+            is_cleaning=options.worker == 0,
+            on_death=self._died,
+        )
+        self.masker = self._system.masker
         self._lag = LagMonitor()
         self._pools = Pools(self._identities, self._id_tags)
         self._slots = asyncio.Semaphore(options.concurrency)
         self._running: dict[Runner, asyncio.Task[CaseResult]] = {}
         self._waiting: set[asyncio.Task[tuple[Lease, _Slot]]] = set()
         self._cases: list[CaseResult] = []
-        self._findings: list[Finding] = []
         self._tag_answers: list[TagAnswer] = []
         self._silent, self._silence = 0, ""
         self._exits = AsyncExitStack()
@@ -142,19 +135,9 @@ class Engine:
             EngineError: any of it cannot be done.
         """
         self._started_at, self._started_s = datetime.now(UTC), monotonic_s()
-        try:
-            self._options.run_dir.mkdir(parents=True, exist_ok=True)
-            await self._start()
-            await self._reach()
-            await self._provision()
-            await self._end_leftovers()
-            await self._exits.enter_async_context(self._lag)
-        except EngineError as error:
-            await self._close()
-            raise EngineError(self.masker.mask(str(error))) from None
-        except BaseException:
-            await self._close()
-            raise
+        self._options.run_dir.mkdir(parents=True, exist_ok=True)
+        await self._exits.enter_async_context(self._system)
+        await self._exits.enter_async_context(self._lag)
         return self
 
     async def __aexit__(
@@ -167,7 +150,7 @@ class Engine:
         if self._running:
             self.stop("the run ended")
             await asyncio.wait(self._running.values(), timeout=_INTERRUPT_S)
-        await self._close()
+        await self._exits.aclose()
 
     # --- cases ------------------------------------------------------------------------------
 
@@ -225,7 +208,7 @@ class Engine:
 
     def result(self) -> RunResult:
         """Return what was found so far."""
-        findings = [*self._findings, *self._unknown_tags(), *judge_run(self._cases)]
+        findings = [*self._system.findings, *self._unknown_tags(), *judge_run(self._cases)]
         if self._silence:
             message = f"{self._silence[0].upper()}{self._silence[1:]}."
             findings.append(Finding("sut.silent", Severity.WARNING, message))
@@ -282,16 +265,15 @@ class Engine:
 
     async def _run_leased(self, scenario: Scenario, lease: Lease, slot: _Slot) -> CaseResult:
         identity = lease.credentials.identity
-        wire = Wire(partial(self._note_open, identity))
+        wire = Wire(partial(self._system.note_open, identity))
         runner = self._runner(scenario, lease, wire)
-        log_from = self._process.log_offset() if self._process else 0
+        log_from = self._system.log_offset()
         # Settling takes time but no work: the next case may have the slot meanwhile.
         task = asyncio.create_task(runner.run(slot.release), name=scenario.id)
         self._running[runner] = task
         try:
             result = await asyncio.shield(task)
-            if self._process is not None:
-                result = await self._with_log(result, self._process, log_from)
+            result = await self._with_log(result, log_from)
         except asyncio.CancelledError:
             runner.interrupt(self.stopped or "interrupted")
             await asyncio.wait([task], timeout=_INTERRUPT_S)
@@ -304,16 +286,29 @@ class Engine:
             self._watch_silence(result, wire)
         return result
 
-    async def _with_log(self, result: CaseResult, process: SutProcess, log_from: int) -> CaseResult:
+    async def _with_log(self, result: CaseResult, log_from: int) -> CaseResult:
         """Add what the program logged to a red case; one its death cut off was not run."""
+        process, death = self._system.process, self._system.death
+        if process is None or death is None:
+            return result
         if result.verdict is not Verdict.PASSED:
             result = replace(result, sut_log=process.log_window(log_from))
-        if self._watch is not None and _is_cut_off(result.events):
+        if _is_cut_off(result.events):
             # The kernel closes the sockets of a dying process before anyone is told of its death.
-            await asyncio.wait([self._watch], timeout=_DEATH_S)
-            if self._watch.done():
-                result = replace(result, verdict=Verdict.NOT_RUN, reason=self.stopped)
+            await asyncio.wait([death], timeout=_DEATH_S)
+            if death.done():
+                result = replace(result, verdict=Verdict.NOT_RUN, reason=self.stopped, findings=())
         return result
+
+    def _died(self, process: SutProcess, said: str) -> None:
+        cases = ", ".join(sorted(task.get_name() for task in self._running.values()))
+        message = (
+            f"The program under test ended by itself with {said}"
+            f"{f' while these cases ran: {cases}' if cases else ''}. "
+            f"The last lines of its log:\n{process.log_tail()}"
+        )
+        self._system.findings.append(Finding("sut.died", Severity.FAILURE, message))
+        self.stop(f"the program under test ended by itself with {said}")
 
     def _runner(self, scenario: Scenario, lease: Lease, wire: Wire) -> Runner:
         sut, now = self._sut, datetime.now(UTC)
@@ -340,53 +335,19 @@ class Engine:
         return Runner(
             scenario,
             make_station=partial(
-                self._station, lease.credentials, keys=keys, is_active=scenario.uses_model
+                self._system.station, lease.credentials, keys=keys, is_active=scenario.uses_model
             ),
             wire=wire,
-            driver=self._driver,
+            driver=self._system.driver,
             settings=self._settings,
             variables=variables,
             id_tags=lease.id_tags,
             lag_s=self._lag.lag_s,
         )
 
-    def _station(
-        self,
-        credentials: Credentials,
-        record: Callable[[Event], None],
-        on_call: Callable[[Call], bool] | None = None,
-        *,
-        keys: Mapping[str, str] | None = None,
-        is_active: bool = False,
-    ) -> Station:
-        spec = self._sut.station
-        charge_point = ChargePoint(
-            credentials.identity,
-            connectors=spec.connectors,
-            vendor=spec.vendor,
-            model=spec.model,
-            serial_number=spec.serial_number,
-            firmware_version=spec.firmware_version,
-            keys=keys,
-            milliseconds=self._sut.milliseconds,
-        )
-        endpoint = Endpoint(self._sut.ocpp_url, credentials.identity, credentials.password)
-        return Station(
-            charge_point,
-            endpoint,
-            record=record,
-            on_call=on_call,
-            is_active=is_active,
-            open_timeout_s=self._sut.budgets[DEFAULT_BUDGET].limit_s,
-        )
-
     def _connector_id(self) -> int:
         number = self._sut.variables.get("connector_id", 1)
         return number if isinstance(number, int) else 1
-
-    def _note_open(self, identity: str, ledger: Ledger) -> None:
-        if self._journal is not None:
-            self._journal.sync(identity, ledger.open.values())
 
     def _watch_silence(self, result: CaseResult, wire: Wire) -> None:
         """Stop when the Central System answers nothing any more: all else would fail alike."""
@@ -421,94 +382,6 @@ class Engine:
                     f"{self._sut.path}: id_tags.{role} has too few tags for {options.workers} "
                     "workers; list more, or use fewer workers"
                 )
-
-    async def _start(self) -> None:
-        if self._sut.start is None:
-            return
-        self._process = SutProcess(self._sut.start)
-        self._exits.push_async_callback(self._stop_process, self._process, self._sut.start.log)
-        try:
-            await self._process.start()
-        except StartError as error:
-            raise EngineError(str(error)) from error
-        self._watch = asyncio.create_task(self._watch_process(self._process), name="watch program")
-        self._exits.push_async_callback(_end, self._watch)
-
-    async def _watch_process(self, process: SutProcess) -> None:
-        code = await process.wait_died()
-        said = f"exit code {code}" if code >= 0 else f"signal {-code}"
-        cases = ", ".join(sorted(task.get_name() for task in self._running.values()))
-        message = (
-            f"The program under test ended by itself with {said}"
-            f"{f' while these cases ran: {cases}' if cases else ''}. "
-            f"The last lines of its log:\n{process.log_tail()}"
-        )
-        self._findings.append(Finding("sut.died", Severity.FAILURE, message))
-        self.stop(f"the program under test ended by itself with {said}")
-
-    async def _stop_process(self, process: SutProcess, log: Path) -> None:
-        await process.stop()
-        _mask_file(log, self.masker)
-
-    async def _reach(self) -> None:
-        """See that something listens at all, before every case fails for want of it."""
-        url = urlsplit(self._sut.ocpp_url)
-        port = url.port or (443 if url.scheme == "wss" else 80)
-        try:
-            async with asyncio.timeout(_REACH_TIMEOUT_S):
-                _, writer = await asyncio.open_connection(url.hostname, port)
-        except (OSError, TimeoutError) as error:
-            reason = f"no answer within {_REACH_TIMEOUT_S:g} s"
-            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-                reason = error.strerror or str(error)
-            raise EngineError(
-                f"the Central System cannot be reached at {self._sut.ocpp_url}: {reason}; "
-                "is it running, and is `ocpp_url` right?"
-            ) from error
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
-
-    async def _provision(self) -> None:
-        if self._sut.driver is None:
-            return
-        timeout_s = self._settings.action_timeout_s + _DRIVER_EXTRA_S
-        self._driver = HttpDriver(self._sut.driver, timeout_s=timeout_s)
-        self._exits.push_async_callback(self._driver.close)
-        try:
-            await self._driver.prepare(self._identities, self._id_tags)
-        except ProvisioningError as error:
-            raise EngineError(str(error)) from error
-
-    async def _end_leftovers(self) -> None:
-        """Stop first what a killed run left open."""
-        if self._journal is None:
-            return
-        known = {one.identity: one for one in self._sut.identities}
-        for transaction in self._journal.leftovers():
-            what = f"transaction {transaction.transaction_id} of {transaction.identity}"
-            credentials = known.get(transaction.identity)
-            if credentials is None:
-                reason = "the identity is not in the system-under-test file any more"
-            else:
-                reason = await stop_leftover(
-                    self._station(credentials, Wire().record),
-                    transaction,
-                    milliseconds=self._sut.milliseconds,
-                    answer_timeout_s=_LEFTOVER_ANSWER_S,
-                )
-            if reason:
-                message = f"An earlier run left {what} open, and it could not be stopped: {reason}."
-            else:
-                message = f"An earlier run had left {what} open; it was stopped."
-                self._journal.stopped(transaction)
-            self._findings.append(Finding("leftover.transaction", Severity.WARNING, message))
-        self._journal.compact()
-
-    async def _close(self) -> None:
-        await self._exits.aclose()
-        if self._journal is not None:
-            self._journal.compact()
 
     def _unknown_tags(self) -> list[Finding]:
         """Name the roles whose cards got the same unexpected status wherever they were shown."""
@@ -586,17 +459,6 @@ def _silence(events: Sequence[Event], url: str) -> str:
     return f"{reason}; {remedy}"
 
 
-def _masker_of(sut: SystemUnderTest) -> Masker:
-    masker = Masker()
-    for secret in sut.sensitive:
-        masker.add(secret)
-    for credentials in sut.identities:
-        if credentials.password is not None:
-            masker.add_credentials(credentials.identity, credentials.password)
-    masker.mask("")  # takes its time once, now, instead of while answers are measured
-    return masker
-
-
 def _share(items: Sequence[_T], options: RunOptions) -> tuple[_T, ...]:
     """Return what this worker may use: every n-th, so that tags that belong together stay so."""
     return tuple(items[options.worker :: options.workers])
@@ -646,17 +508,3 @@ def _masked_finding(finding: Finding, masker: Masker) -> Finding:
         expected=masker.mask(finding.expected),
         actual=masker.mask(finding.actual),
     )
-
-
-def _mask_file(path: Path, masker: Masker) -> None:
-    """Take the secrets out of a log that another program wrote."""
-    with suppress(OSError):
-        text = path.read_text(encoding="utf-8", errors="replace")
-        masked = masker.mask(text)
-        if masked != text:
-            path.write_text(masked, encoding="utf-8")
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])

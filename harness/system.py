@@ -1,0 +1,261 @@
+"""The system under test while a run lasts: started, reached, provisioned, cleaned of leftovers.
+
+Everything that is needed once for a run, before its first case and after its last one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+from urllib.parse import urlsplit
+
+from harness.cleanup import stop_leftover
+from harness.drivers.driver import Credentials, Driver, NoDriver, ProvisioningError
+from harness.drivers.http import HttpDriver
+from harness.evidence import DEFAULT_BUDGET
+from harness.leftovers import Journal, Ledger
+from harness.masking import Masker
+from harness.process import StartError, SutProcess
+from harness.results import Finding, Severity
+from harness.sut import SystemUnderTest
+from harness.wire import Wire
+from simulator.charge_point import ChargePoint
+from simulator.client import Call, Endpoint, Station
+from simulator.trace import Event
+
+_REACH_TIMEOUT_S: Final = 5.0
+_LEFTOVER_ANSWER_S: Final = 5.0
+# A driver that waits for the charge point's answer has to outlast the wait for the request.
+_DRIVER_EXTRA_S: Final = 5.0
+
+
+class EngineError(Exception):
+    """The run cannot begin; the message names cause and remedy."""
+
+
+class System:
+    """One system under test, from its start to its end.
+
+    Attributes:
+        masker: takes its secrets out of any text.
+        driver: makes it act; there once the run began.
+        process: the program, where it is started by us.
+        death: done when that program ended by itself.
+        findings: what was found about the system itself.
+    """
+
+    def __init__(
+        self,
+        sut: SystemUnderTest,
+        *,
+        identities: Sequence[Credentials],
+        id_tags: Mapping[str, Sequence[str]],
+        action_timeout_s: float,
+        leftovers: Path | None,
+        is_cleaning: bool,
+        on_death: Callable[[SutProcess, str], None],
+    ) -> None:
+        """Prepare; nothing is started yet.
+
+        Args:
+            identities, id_tags: what has to be provisioned.
+            leftovers: the journal of open transactions; None keeps none.
+            is_cleaning: whether what a dead run left is ended.
+            on_death: told when the program ended by itself, and how.
+        """
+        self.masker = _masker_of(sut)
+        self.driver: Driver = NoDriver()
+        self.process: SutProcess | None = None
+        self.death: asyncio.Task[None] | None = None
+        self.findings: list[Finding] = []
+        self._sut = sut
+        self._identities = identities
+        self._id_tags = id_tags
+        self._action_timeout_s = action_timeout_s
+        self._journal = Journal(leftovers, sut.ocpp_url) if leftovers else None
+        self._is_cleaning = is_cleaning
+        self._on_death = on_death
+        self._exits = AsyncExitStack()
+
+    async def __aenter__(self) -> System:
+        """Start the system, register what the run needs, end what a dead run left.
+
+        Raises:
+            EngineError: any of it cannot be done.
+        """
+        try:
+            await self._start()
+            await self._reach()
+            await self._provision()
+            await self._end_leftovers()
+        except EngineError as error:
+            await self._close()
+            raise EngineError(self.masker.mask(str(error))) from None
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the driver and the program."""
+        await self._close()
+
+    def station(
+        self,
+        credentials: Credentials,
+        record: Callable[[Event], None],
+        on_call: Callable[[Call], bool] | None = None,
+        *,
+        keys: Mapping[str, str] | None = None,
+        is_active: bool = False,
+    ) -> Station:
+        """Return a charge point that is not connected yet.
+
+        Args:
+            keys: configuration it starts with.
+            is_active: its model speaks by itself.
+        """
+        spec = self._sut.station
+        charge_point = ChargePoint(
+            credentials.identity,
+            connectors=spec.connectors,
+            vendor=spec.vendor,
+            model=spec.model,
+            serial_number=spec.serial_number,
+            firmware_version=spec.firmware_version,
+            keys=keys,
+            milliseconds=self._sut.milliseconds,
+        )
+        endpoint = Endpoint(self._sut.ocpp_url, credentials.identity, credentials.password)
+        return Station(
+            charge_point,
+            endpoint,
+            record=record,
+            on_call=on_call,
+            is_active=is_active,
+            open_timeout_s=self._sut.budgets[DEFAULT_BUDGET].limit_s,
+        )
+
+    def note_open(self, identity: str, ledger: Ledger) -> None:
+        """Write down which transactions of a charge point are open now."""
+        if self._journal is not None:
+            self._journal.sync(identity, ledger.open.values())
+
+    def log_offset(self) -> int:
+        """Return where the program's log ends now; 0 where it is not ours to start."""
+        return self.process.log_offset() if self.process is not None else 0
+
+    async def _start(self) -> None:
+        if self._sut.start is None:
+            return
+        self.process = SutProcess(self._sut.start)
+        self._exits.push_async_callback(self._stop_process, self.process, self._sut.start.log)
+        try:
+            await self.process.start()
+        except StartError as error:
+            raise EngineError(str(error)) from error
+        self.death = asyncio.create_task(self._watch(self.process), name="program under test")
+        self._exits.push_async_callback(_end, self.death)
+
+    async def _watch(self, process: SutProcess) -> None:
+        code = await process.wait_died()
+        said = f"exit code {code}" if code >= 0 else f"signal {-code}"
+        self._on_death(process, said)
+
+    async def _stop_process(self, process: SutProcess, log: Path) -> None:
+        await process.stop()
+        _mask_file(log, self.masker)
+
+    async def _reach(self) -> None:
+        """See that something listens at all, before every case fails for want of it."""
+        url = urlsplit(self._sut.ocpp_url)
+        port = url.port or (443 if url.scheme == "wss" else 80)
+        try:
+            async with asyncio.timeout(_REACH_TIMEOUT_S):
+                _, writer = await asyncio.open_connection(url.hostname, port)
+        except (OSError, TimeoutError) as error:
+            reason = f"no answer within {_REACH_TIMEOUT_S:g} s"
+            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+                reason = error.strerror or str(error)
+            raise EngineError(
+                f"the Central System cannot be reached at {self._sut.ocpp_url}: {reason}; "
+                "is it running, and is `ocpp_url` right?"
+            ) from error
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    async def _provision(self) -> None:
+        if self._sut.driver is None:
+            return
+        timeout_s = self._action_timeout_s + _DRIVER_EXTRA_S
+        self.driver = HttpDriver(self._sut.driver, timeout_s=timeout_s)
+        self._exits.push_async_callback(self.driver.close)
+        try:
+            await self.driver.prepare(self._identities, self._id_tags)
+        except ProvisioningError as error:
+            raise EngineError(str(error)) from error
+
+    async def _end_leftovers(self) -> None:
+        """Stop first what a killed run left open."""
+        if self._journal is None or not self._is_cleaning:
+            return
+        known = {one.identity: one for one in self._sut.identities}
+        for transaction in self._journal.leftovers():
+            what = f"transaction {transaction.transaction_id} of {transaction.identity}"
+            credentials = known.get(transaction.identity)
+            if credentials is None:
+                reason = "the identity is not in the system-under-test file any more"
+            else:
+                reason = await stop_leftover(
+                    self.station(credentials, Wire().record),
+                    transaction,
+                    milliseconds=self._sut.milliseconds,
+                    answer_timeout_s=_LEFTOVER_ANSWER_S,
+                )
+            if reason:
+                message = f"An earlier run left {what} open, and it could not be stopped: {reason}."
+            else:
+                message = f"An earlier run had left {what} open; it was stopped."
+                self._journal.stopped(transaction)
+            self.findings.append(Finding("leftover.transaction", Severity.WARNING, message))
+        self._journal.compact()
+
+    async def _close(self) -> None:
+        await self._exits.aclose()
+        if self._journal is not None:
+            self._journal.compact()
+
+
+def _masker_of(sut: SystemUnderTest) -> Masker:
+    masker = Masker()
+    for secret in sut.sensitive:
+        masker.add(secret)
+    for credentials in sut.identities:
+        if credentials.password is not None:
+            masker.add_credentials(credentials.identity, credentials.password)
+    masker.mask("")  # takes its time once, now, instead of while answers are measured
+    return masker
+
+
+def _mask_file(path: Path, masker: Masker) -> None:
+    """Take the secrets out of a log that another program wrote."""
+    with suppress(OSError):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        masked = masker.mask(text)
+        if masked != text:
+            path.write_text(masked, encoding="utf-8")
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
