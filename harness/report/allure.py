@@ -36,7 +36,7 @@ from harness.model import Requirement, Scenario
 from harness.report.diagram import draw
 from harness.report.document import Known, Report, case_warnings
 from harness.report.failure import explain, frame_lines, headline
-from harness.report.frames import Frame, printable, read_frames
+from harness.report.frames import Frame, printable, printable_lines, read_frames
 from harness.results import CaseResult, Severity, StepResult, Verdict
 from simulator.trace import Direction, EventKind
 
@@ -177,7 +177,7 @@ class AllureFiller:
             frames = "\n".join(frame_lines(case.events, limit=None)) + "\n"
             attachments.append(_attach("Frames", frames, "text/plain", "txt"))
         if case.sut_log and case.verdict is not Verdict.PASSED:
-            log = printable_lines(case.sut_log)
+            log = "\n".join(printable_lines(case.sut_log)) + "\n"
             attachments.append(_attach("Log of the CSMS", log, "text/plain", "txt"))
         return attachments
 
@@ -225,11 +225,6 @@ def globals_text(attachments: Mapping[str, tuple[str, str]], *, at: datetime) ->
         for name, (source, kind) in attachments.items()
     ]
     return json.dumps({"attachments": entries, "errors": []}, indent=1)
-
-
-def printable_lines(text: str) -> str:
-    """Return a log safe to show, its lines kept."""
-    return "\n".join(printable(line) for line in text.splitlines()) + "\n"
 
 
 def _digest(text: str) -> str:
@@ -302,7 +297,7 @@ def _step(case: CaseResult, step: StepResult, frames: Mapping[int, Frame]) -> Te
     return TestStepResult(
         name=printable(f"{step.path}  {step.title}", limit=300),
         status=status,
-        statusDetails=StatusDetails(message=printable_lines(words)) if words else None,
+        statusDetails=StatusDetails(message="\n".join(printable_lines(words))) if words else None,
         start=start,
         stop=stop,
         steps=_frame_steps(case, step.events, frames),

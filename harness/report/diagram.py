@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from xml.sax.saxutils import escape
 
-from harness.report.frames import Frame, FrameKind, printable, read_frames
+from harness.report.frames import Frame, FrameKind, printable, printable_lines, read_frames
 from harness.results import CaseResult, Finding, Severity, StepResult, Verdict
 from simulator.trace import Direction, Event, EventKind
 
@@ -290,7 +290,11 @@ class _Drawing:
         for finding in findings:
             paint = finding.severity.value
             text = f"{_MARKS[finding.severity]} {finding.message}"
-            lines = textwrap.wrap(printable(text, limit=600), _NOTE_COLUMNS)[:4]
+            lines = [
+                part
+                for line in printable_lines(text, limit=600)
+                for part in textwrap.wrap(line, _NOTE_COLUMNS)
+            ][:4]
             for name, value in (("expected", finding.expected), ("actual", finding.actual)):
                 if value:
                     lines.append(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from harness.model import Position
-from harness.report.frames import printable, read_frames
+from harness.report.frames import printable, printable_lines, read_frames
 from harness.results import CaseResult, Finding, Severity, Verdict
 from simulator.trace import Direction, Event, EventKind
 
@@ -43,7 +43,7 @@ def _lines(case: CaseResult) -> Iterator[str]:
     yield f"{case.case_id}  {printable(case.title)}"
     yield f"{case.profile.value}, {case.requirement.value}{section}"
     if case.reason and all(case.reason != finding.message for finding in case.findings):
-        yield printable(case.reason, limit=600)
+        yield from printable_lines(case.reason, limit=600)
     ordered = sorted(case.findings, key=lambda finding: _ORDER.index(finding.severity))
     for finding in ordered[:_SHOWN_FINDINGS]:
         yield ""
@@ -67,7 +67,8 @@ def _lines(case: CaseResult) -> Iterator[str]:
 def _finding_lines(case: CaseResult, finding: Finding) -> Iterator[str]:
     origin = f"  ({printable(finding.requirement)})" if finding.requirement else ""
     yield f"{finding.severity.value.upper()}  {printable(finding.rule)}{origin}"
-    yield f"  {printable(finding.message, limit=1000)}"
+    for line in printable_lines(finding.message, limit=2000):
+        yield f"  {line}"
     step = _step_words(case, finding.step, finding.position)
     if step:
         yield f"  step      {step}"

@@ -85,6 +85,13 @@ def printable(text: str, *, limit: int | None = None) -> str:
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
 
 
+def printable_lines(text: str, *, limit: int | None = None) -> list[str]:
+    """Return a text of several lines, each safe to print, all together cut to `limit`."""
+    if limit is not None and len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return [printable(line) for line in text.splitlines()]
+
+
 def read_frames(events: Sequence[Event]) -> dict[int, Frame]:
     """Return every message among `events` by its index, answers matched with their CALLs."""
     frames: dict[int, Frame] = {}

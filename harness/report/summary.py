@@ -15,7 +15,7 @@ from rich.text import Text
 
 from harness.report.document import ProfileSummary, Report, case_warnings
 from harness.report.failure import headline
-from harness.report.frames import printable
+from harness.report.frames import printable, printable_lines
 from harness.report.measures import ActionTimes, Performance, Times
 from harness.results import Severity, Verdict
 
@@ -80,16 +80,18 @@ def _count(line: ProfileSummary, name: str) -> Text:
 
 def _not_passed(report: Report) -> Iterator[RenderableType]:
     known = {entry.case_id: entry for entry in report.known}
-    lines = []
+    grouped: dict[tuple[str, str], list[str]] = {}  # cases that share their words share a line
     for case in report.run.cases:
         if case.verdict in (Verdict.PASSED, Verdict.NOT_APPLICABLE, Verdict.NOT_RUN):
             continue
-        if case.case_id in known:
-            entry = known[case.case_id]
-            words = f"known: {entry.reason} ({entry.where})"
-            lines.append(Text.assemble((f"{case.case_id}  ", "yellow"), printable(words)))
-        else:
-            lines.append(Text.assemble((f"{case.case_id}  ", STYLES[case.verdict]), headline(case)))
+        entry = known.get(case.case_id)
+        words = f"known: {entry.reason} ({entry.where})" if entry else headline(case)
+        key = (printable(words), "yellow" if entry else STYLES[case.verdict])
+        grouped.setdefault(key, []).append(case.case_id)
+    lines = [
+        Text.assemble((f"{', '.join(case_ids)}  ", style), words)
+        for (words, style), case_ids in grouped.items()
+    ]
     skipped = [case for case in report.run.cases if case.verdict is Verdict.NOT_RUN]
     if skipped:
         reason = skipped[0].reason or report.run.stopped
@@ -114,8 +116,9 @@ def _warnings(report: Report) -> Iterator[RenderableType]:
     for (rule, message, severity), case_ids in list(grouped.items())[:_SHOWN_WARNINGS]:
         places = ", ".join(case_ids[:3]) + (f" and {len(case_ids) - 3} more" * (len(case_ids) > 3))
         style = "yellow" if severity is Severity.WARNING else "bold red"
-        words = printable(f"{message}  [{places}]")
-        yield Text.assemble("  ", (f"{rule}  ", style), words)
+        first, *more = printable_lines(message, limit=2000) or [""]
+        yield Text.assemble("  ", (f"{rule}  ", style), f"{first}  [{printable(places)}]")
+        yield from (Text(f"    {line}") for line in more)
     if len(grouped) > _SHOWN_WARNINGS:
         yield Text(f"  … and {len(grouped) - _SHOWN_WARNINGS} more kinds in report.json")
 

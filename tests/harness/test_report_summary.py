@@ -56,6 +56,14 @@ def test_the_summary_names_what_did_not_pass() -> None:
     assert any(line.startswith("TC_014_CSMS error: harness.fault") for line in lines)
 
 
+def test_cases_that_failed_alike_share_a_line() -> None:
+    """A wrong password does not fill the screen."""
+    finding = Finding("handshake.refused", Severity.FAILURE, "HTTP 401")
+    cases = [case(name, verdict=Verdict.FAILED, findings=(finding,)) for name in ("TC_1", "TC_2")]
+
+    assert "TC_1, TC_2 handshake.refused: HTTP 401" in squeezed(summary(run(*cases)))
+
+
 def test_warnings_of_passed_cases_are_shown() -> None:
     """A green case can carry a warning that people see without opening a report."""
     text = summary(run(passed_case()))
@@ -120,6 +128,16 @@ def test_a_peer_cannot_steer_the_terminal_through_the_summary() -> None:
 
     assert "\x1b" not in text
     assert "\\u001b[2J[bold]boo[/bold]" in text
+
+
+def test_a_message_of_several_lines_keeps_them() -> None:
+    """The last lines of a program's log can be read as such."""
+    finding = Finding("sut.died", Severity.FAILURE, "It ended:\nfirst\nlast \x1b[1m")
+
+    result = case(verdict=Verdict.FAILED, findings=(finding,))
+
+    assert "  It ended:\n  first\n  last \\u001b[1m\n" in explain(result) + "\n"
+    assert "sut.died: It ended: first last" in headline(result)
 
 
 def test_a_failure_is_explained_in_full() -> None:
