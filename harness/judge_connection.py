@@ -7,9 +7,11 @@ from typing import Final
 
 from harness.checks import finding
 from harness.results import Finding, Severity
-from simulator.trace import Event, EventKind
+from simulator.trace import Direction, Event, EventKind
 
 SUBPROTOCOL: Final = "ocpp1.6"
+# How long a pong may still come after a frame that was read later has been answered.
+PASSED_OVER_S: Final = 0.4
 _NORMAL: Final = frozenset({1000, 1001})  # RFC 6455 §7.4.1: normal, going away
 # Codes with which our side ends a connection on which the peer broke the protocol.
 _PEER_AT_FAULT: Final = frozenset({1002, 1003, 1007, 1009})
@@ -102,21 +104,31 @@ def _closed(event: Event, index: int, completed_s: float | None) -> list[Finding
 def _pinged(
     events: Sequence[Event], index: int, ended_s: float, pong_timeout_s: float
 ) -> list[Finding]:
+    """Say whether the pong to the ping at `index` came, as far as there was time for it."""
     ping = events[index]
     until_s = ended_s
+    asked_since = False
+    answered_s: float | None = None
     for later in events[index + 1 :]:
         if (later.identity, later.connection) != (ping.identity, ping.connection):
             continue
-        if later.kind is EventKind.PONG and later.detail.get("payload") == ping.detail.get(
-            "payload"
-        ):
-            waited_s = later.monotonic_s - ping.monotonic_s
-            return [_no_pong(index, waited_s)] if waited_s > pong_timeout_s else []
-        if later.kind is EventKind.CLOSED:
-            until_s = later.monotonic_s
-            break
+        match later.kind:
+            case EventKind.PONG if later.detail.get("payload") == ping.detail.get("payload"):
+                waited_s = later.monotonic_s - ping.monotonic_s
+                return [_no_pong(index, waited_s)] if waited_s > pong_timeout_s else []
+            case EventKind.CLOSED:
+                until_s = later.monotonic_s
+                break
+            case EventKind.FRAME if later.direction is Direction.SENT:
+                asked_since = True
+            case EventKind.FRAME if asked_since and answered_s is None:
+                answered_s = later.monotonic_s
+            case _:
+                pass
     waited_s = until_s - ping.monotonic_s
-    return [_no_pong(index, waited_s)] if waited_s >= pong_timeout_s else []
+    # Frames keep their order: whoever answers what we said after the ping has read the ping.
+    is_passed_over = answered_s is not None and until_s - answered_s >= PASSED_OVER_S
+    return [_no_pong(index, waited_s)] if is_passed_over or waited_s >= pong_timeout_s else []
 
 
 def _no_pong(index: int, waited_s: float) -> Finding:

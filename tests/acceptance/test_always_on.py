@@ -81,6 +81,7 @@ class Wrong:
     bend: Bend
     case: str = "TC_003_CSMS"
     target_s: float | None = None
+    settle_s: float = 0.1
 
 
 def boot(edit: Edit) -> Wrong:
@@ -280,7 +281,7 @@ WRONG: dict[str, Wrong] = {
     "close.abnormal": Wrong(EndsBadly()),
     "close.lost": Wrong(Then(2, cut)),
     "close.protocol-error": Wrong(Then(2, break_websocket)),
-    "ping.unanswered": Wrong(Deaf()),
+    "ping.unanswered": Wrong(Deaf(), settle_s=0.5),
     "request.missing": Wrong(RequestBent(0, nothing), "TC_061_CSMS"),
     "request.not-observed": Wrong(Unable(), "TC_061_CSMS"),
 }
@@ -319,7 +320,9 @@ async def test_a_wrong_csms_trips_the_check(tmp_path: Path, rule: str) -> None:
     budgets = {"ocpp_response_timeout": budget, "authorize": budget}
     async with Miniature() as miniature:
         bench = Bench(miniature, tmp_path)
-        result = await bench.run(case(wrong.case, tmp_path), wrong.bend, budgets=budgets)
+        result = await bench.run(
+            case(wrong.case, tmp_path), wrong.bend, budgets=budgets, settle_s=wrong.settle_s
+        )
 
     found = {one.rule: one.severity for one in result.findings}
     info = CHECKS[rule]

@@ -108,6 +108,27 @@ def test_a_pong_that_had_no_time_to_come_is_not_missed() -> None:
     assert pinged().closed("charge_point").rules(ended_after_s=60) == []
 
 
+def answered(wire: Wire) -> Wire:
+    return wire.call("h", "Heartbeat").result("h", {"currentTime": "2026-01-31T12:00:00Z"})
+
+
+def test_a_ping_passed_over_is_missed_soon() -> None:
+    """Who answers what was said after the ping has read the ping; a moment is left for the pong."""
+    late = answered(pinged()).add(EventKind.PONG, detail={"payload": "1"})
+
+    assert answered(pinged()).rules(ended_after_s=0.5) == ["ping.unanswered"]
+    assert answered(pinged()).rules(ended_after_s=0.3) == []
+    assert answered(pinged()).closed("charge_point").rules(ended_after_s=5) == []
+    assert late.rules(ended_after_s=0.5) == []
+
+
+def test_an_answer_to_what_was_said_before_the_ping_proves_nothing() -> None:
+    """The ping may still be on its way then."""
+    wire = booted().call("h", "Heartbeat").add(EventKind.PING, detail={"payload": "1"})
+
+    assert wire.result("h", {"currentTime": "2026-01-31T12:00:00Z"}).rules() == []
+
+
 def test_a_pong_on_another_connection_is_none() -> None:
     """Pings belong to their connection."""
     wire = pinged().wait(12).closed("charge_point").next_connection()
