@@ -305,7 +305,8 @@ class ChargePoint:
 
         def leave(now: Moment) -> None:
             self._transmit(encode(answer))
-            if follow_up is not None and self.is_active:
+            # Deeds need power; without it the line is in the hands of a script.
+            if follow_up is not None and self.is_active and self.wire.has_power:
                 follow_up(now)
 
         if script.delay_s <= 0:

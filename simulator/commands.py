@@ -58,7 +58,7 @@ def parse_line(line: str) -> Command | None:
         raise CommandError(f"unknown command {verb!r}; {hint}`help` lists them")
     try:
         return found.parse(words)
-    except (IndexError, ValueError):
+    except (LookupError, ValueError):
         raise CommandError(f"usage: {found.usage}") from None
 
 

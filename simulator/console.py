@@ -14,7 +14,7 @@ from simulator.charge_point import ChargePoint
 from simulator.clock import Moment
 from simulator.commands import help_lines
 from simulator.connector import Status
-from simulator.frames import Call, CallError, CallResult, parse
+from simulator.frames import Call, CallError, CallResult, Frame, parse
 from simulator.persona import Persona
 from simulator.trace import Direction, Event, EventKind
 
@@ -118,7 +118,7 @@ class Display:
                 number = "not answered yet" if given is None else str(given)
                 running = f"{number} by {transaction.id_tag}"
             elif connector.permission is not None:
-                running = f"waiting for the cable of {connector.permission.id_tag}"
+                running = f"{connector.permission.id_tag} has no cable yet"
             table.add_row(
                 str(connector.id),
                 status,
@@ -148,7 +148,7 @@ class Display:
             case _:
                 head, style, text = "unreadable", "bold red", event.text
         if self._shows_raw:
-            text = event.text
+            text = _masked(event.text, frame)
         self._line(event, arrow, style, f"{head:<22} {text}".rstrip(), head=len(head))
         for defect in frame.defects:
             self._print(Text(f"{'':15}! {defect}", style="red"))
@@ -176,9 +176,20 @@ class Display:
         )
 
 
+def _is_secret(payload: Mapping[str, object]) -> bool:
+    return str(payload.get("key", "")).casefold() == "authorizationkey"
+
+
+def _masked(text: str, frame: Frame) -> str:
+    """Return the raw text of a frame without the key it may set."""
+    if isinstance(frame, Call) and _is_secret(frame.payload) and frame.payload.get("value"):
+        return text.replace(str(frame.payload["value"]), _MASK)
+    return text
+
+
 def in_short(payload: Mapping[str, object]) -> str:
     """Return a payload as ``name=value`` pairs; what is nested stays JSON; keys are masked."""
-    is_secret = str(payload.get("key", "")).casefold() == "authorizationkey"
+    is_secret = _is_secret(payload)
     return " ".join(
         f"{name}={_MASK if is_secret and name == 'value' else _value(value)}"
         for name, value in payload.items()

@@ -403,3 +403,12 @@ AnyOrder.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+def test_script_on_the_line_before_the_boot() -> None:
+    """A request that comes before anything booted is answered, and nothing follows."""
+    rig = Rig(boots=False)
+    rig.connect()
+
+    assert rig.ask("Reset", {"type": "Soft"}) == {"status": "Accepted"}
+    assert rig.hangups == []
