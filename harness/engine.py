@@ -110,9 +110,8 @@ class Engine:
             identities=self._identities,
             id_tags=self._id_tags,
             action_timeout_s=self._settings.action_timeout_s,
-            # The first worker cleans up for all.
             leftovers=options.leftovers,
-            is_cleaning=options.worker == 0,
+            is_first=options.worker == 0,
             on_death=self._died,
         )
         self.masker = self._system.masker
@@ -135,7 +134,11 @@ class Engine:
             EngineError: any of it cannot be done.
         """
         self._started_at, self._started_s = datetime.now(UTC), monotonic_s()
-        self._options.run_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            self._options.run_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = f"the folder {self._options.run_dir} cannot be made: {error.strerror}"
+            raise EngineError(f"{reason}; choose another one") from error
         await self._exits.enter_async_context(self._system)
         await self._exits.enter_async_context(self._lag)
         return self

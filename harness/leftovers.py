@@ -8,8 +8,10 @@ a process that still lives noted is left alone.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +19,8 @@ from typing import Any, Final, TypeGuard
 
 from simulator.frames import Call, CallResult, parse
 from simulator.trace import Direction, Event, EventKind
+
+_log = logging.getLogger(__name__)
 
 # What could not be stopped for so long belongs to another life of that Central System.
 _FORGET_AFTER: Final = timedelta(days=7)
@@ -80,6 +84,7 @@ class Journal:
         self._path = path
         self._url = ocpp_url
         self._noted: set[tuple[str, int]] = set()
+        self._is_broken = False
 
     def sync(self, identity: str, open_now: Iterable[OpenTransaction]) -> None:
         """Write down what began or ended on an identity since the last call."""
@@ -115,7 +120,8 @@ class Journal:
             one = entry.get("open") or entry["stopped"]
             balance[entry["url"], one["identity"], one["transaction_id"]] = "open" in entry
         if not any(balance.values()):
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
     def _entries(self, *, any_url: bool = False) -> list[dict[str, Any]]:
         try:
@@ -140,13 +146,19 @@ class Journal:
         process = {"pid": os.getpid(), "born": _born(os.getpid())}
         at = datetime.now(UTC).isoformat(timespec="seconds")
         line = json.dumps({"at": at, "url": self._url, **process, **entry}) + "\n"
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab+") as file:
-            # Whoever was killed while writing left half a line, which must not swallow this one.
-            if file.tell() > 0:
-                file.seek(-1, os.SEEK_END)
-                line = line if file.read(1) == b"\n" else "\n" + line
-            file.write(line.encode())
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab+") as file:
+                # Whoever was killed while writing left half a line, which must not swallow this.
+                if file.tell() > 0:
+                    file.seek(-1, os.SEEK_END)
+                    line = line if file.read(1) == b"\n" else "\n" + line
+                file.write(line.encode())
+        except OSError as error:
+            # A full disk must not end a run that goes well; it only could not be cleaned up after.
+            if not self._is_broken:
+                _log.warning("leftovers are not noted: %s: %s", self._path, error.strerror)
+            self._is_broken = True
 
 
 def _is_running(entry: dict[str, Any]) -> bool:

@@ -72,10 +72,10 @@ class SutProcess:
         """
         spec = self._spec
         executable = _find(spec.command[0])
-        spec.log.parent.mkdir(parents=True, exist_ok=True)
-        spec.directory.mkdir(parents=True, exist_ok=True)
-        with spec.log.open("ab") as log:
-            try:
+        try:
+            spec.log.parent.mkdir(parents=True, exist_ok=True)
+            spec.directory.mkdir(parents=True, exist_ok=True)
+            with spec.log.open("ab") as log:
                 process = await asyncio.create_subprocess_exec(
                     *_tied([executable, *spec.command[1:]]),
                     stdin=asyncio.subprocess.DEVNULL,
@@ -85,11 +85,12 @@ class SutProcess:
                     env=_environment(spec),
                     start_new_session=True,  # its own group: Ctrl-C is ours to pass on
                 )
-            except OSError as error:
-                reason = error.strerror or str(error)
-                raise StartError(
-                    f"cannot start {spec.command[0]!r}: {reason}; see `start.command`"
-                ) from error
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            raise StartError(
+                f"cannot start {spec.command[0]!r}: {error.strerror or error}{where}; "
+                "see `start` in the system-under-test file"
+            ) from error
         exited = asyncio.create_task(process.wait(), name="program under test")
         self._running = _Running(process, exited)
         try:

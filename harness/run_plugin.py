@@ -160,7 +160,7 @@ class RunPlugin:
             concurrency=1 if self._worker else option.concurrency,
             worker=int(worker_id.removeprefix("gw") or 0),
             workers=int(self._worker.get("workercount", 1)),
-            leftovers=Path(option.reports) / f"leftovers{worker_id}.jsonl",
+            leftovers=Path(option.reports) / "leftovers.jsonl",
         )
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         self._background = Background(self.sut, options, on_result=self.tell)

@@ -56,7 +56,7 @@ class System:
         id_tags: Mapping[str, Sequence[str]],
         action_timeout_s: float,
         leftovers: Path | None,
-        is_cleaning: bool,
+        is_first: bool,
         on_death: Callable[[SutProcess, str], None],
     ) -> None:
         """Prepare; nothing is started yet.
@@ -64,7 +64,7 @@ class System:
         Args:
             identities, id_tags: what has to be provisioned.
             leftovers: the journal of open transactions; None keeps none.
-            is_cleaning: whether what a dead run left is ended.
+            is_first: of several workers, the one that speaks for all.
             on_death: told when the program ended by itself, and how.
         """
         self.masker = _masker_of(sut)
@@ -77,7 +77,7 @@ class System:
         self._id_tags = id_tags
         self._action_timeout_s = action_timeout_s
         self._journal = Journal(leftovers, sut.ocpp_url) if leftovers else None
-        self._is_cleaning = is_cleaning
+        self._is_first = is_first
         self._on_death = on_death
         self._exits = AsyncExitStack()
 
@@ -207,32 +207,36 @@ class System:
 
     async def _end_leftovers(self) -> None:
         """Stop first what a killed run left open."""
-        if self._journal is None or not self._is_cleaning:
+        if self._journal is None:
             return
-        known = {one.identity: one for one in self._sut.identities}
+        mine = {one.identity: one for one in self._identities}
+        others = {one.identity for one in self._sut.identities} - mine.keys()
         for transaction in self._journal.leftovers():
             what = f"transaction {transaction.transaction_id} of {transaction.identity}"
-            credentials = known.get(transaction.identity)
-            if credentials is None:
-                reason = "the identity is not in the system-under-test file any more"
-            else:
+            credentials = mine.get(transaction.identity)
+            if credentials is not None:
                 reason = await stop_leftover(
                     self.station(credentials, Wire().record),
                     transaction,
                     milliseconds=self._sut.milliseconds,
                     answer_timeout_s=_LEFTOVER_ANSWER_S,
                 )
+            elif transaction.identity in others or not self._is_first:
+                continue  # another worker's business
+            else:
+                reason = "the identity is not in the system-under-test file any more"
             if reason:
                 message = f"An earlier run left {what} open, and it could not be stopped: {reason}."
             else:
                 message = f"An earlier run had left {what} open; it was stopped."
                 self._journal.stopped(transaction)
             self.findings.append(Finding("leftover.transaction", Severity.WARNING, message))
-        self._journal.compact()
+        if self._is_first:
+            self._journal.compact()
 
     async def _close(self) -> None:
         await self._exits.aclose()
-        if self._journal is not None:
+        if self._journal is not None and self._is_first:
             self._journal.compact()
 
 

@@ -19,7 +19,7 @@ from harness.drivers.http import RequestTemplate
 from harness.engine import Engine, EngineError, RunOptions, new_event_loop
 from harness.model import EditionRange, Profile
 from harness.results import Verdict
-from harness.sut import StartSpec, SystemUnderTest
+from harness.sut import Budget, StartSpec, SystemUnderTest
 from tests.faults import EveryAnswerBent, Slow, nothing
 from tests.harness.small_runs import BOOT, CHARGE, RESET, options, rules, scenario, system
 from tests.miniatures import Bend, Incoming, Link, Miniature
@@ -135,6 +135,37 @@ async def test_one_slot_means_one_case_at_a_time(tmp_path: Path) -> None:
     )
     for (began, lasted), (next_began, _) in pairwise(times):
         assert (next_began - began).total_seconds() >= lasted - 0.001
+
+
+async def test_lag_of_our_own_is_not_held_against_anyone(tmp_path: Path) -> None:
+    """While our own loop stood still, a missed target is shown and not judged."""
+
+    class Blocking(Bend):
+        async def answers(self, link: Link, call: Incoming, frame: str) -> list[str | bytes]:
+            time.sleep(0.06)  # noqa: ASYNC251  # the miniature shares the loop of the harness
+            return [frame]
+
+    async with Miniature(bend=Blocking()) as miniature:
+        budget = Budget(limit_s=5.0, target_s=0.03)
+        budgets = {"ocpp_response_timeout": budget, "authorize": budget}
+        sut = system(miniature, budgets=budgets)
+        async with Engine(sut, options(tmp_path, strict=True)) as engine:
+            case = await engine.run_case(scenario(tmp_path, BOOT))
+
+    assert (rules(case), case.verdict) == ([], Verdict.PASSED)
+    assert [one.is_disturbed for one in case.exchanges] == [True]
+
+
+async def test_slow_answer_misses_its_target(tmp_path: Path) -> None:
+    """A loop that does not lag holds answers to their targets."""
+    async with Miniature(bend=Slow(lambda: 0.06)) as miniature:
+        budget = Budget(limit_s=5.0, target_s=0.03)
+        budgets = {"ocpp_response_timeout": budget, "authorize": budget}
+        sut = system(miniature, budgets=budgets)
+        async with Engine(sut, options(tmp_path, strict=True)) as engine:
+            case = await engine.run_case(scenario(tmp_path, BOOT))
+
+    assert (rules(case), case.verdict) == (["response.target"], Verdict.FAILED)
 
 
 async def test_silent_system_stops_the_run(tmp_path: Path) -> None:
@@ -351,6 +382,30 @@ async def test_leftovers_of_a_dead_run_are_stopped_first(tmp_path: Path) -> None
     assert [finding.rule for finding in run.findings] == ["leftover.transaction"]
     assert "transaction 42 of CP2" in run.findings[0].message
     assert not journal.exists()
+
+
+async def test_workers_clean_up_what_is_theirs(tmp_path: Path) -> None:
+    """Of two workers, each stops the leftovers of its own identities; gone ones are told once."""
+    journal = tmp_path / "leftovers.jsonl"
+    async with Miniature() as miniature:
+        sut = system(miniature, identities=2)
+        lines = []
+        for number, identity in enumerate(("CP1", "CP2", "GONE"), start=1):
+            miniature.open_transactions[number] = identity
+            left = {"identity": identity, "transaction_id": number, "connector_id": 1}
+            entry = {"at": datetime.now(UTC).isoformat(), "url": miniature.url, "pid": 2**22 + 1}
+            lines.append(json.dumps({**entry, "open": {**left, "id_tag": "", "meter_start": 0}}))
+        journal.write_text("\n".join(lines) + "\n")
+        told = []
+        for worker in range(2):
+            chosen = options(tmp_path, leftovers=journal, worker=worker, workers=2)
+            async with Engine(replace(sut, id_tags={"valid": ("A", "B")}), chosen) as engine:
+                told.append([finding.message for finding in engine.result().findings])
+
+    assert miniature.open_transactions == {3: "GONE"}
+    assert [len(one) for one in told] == [2, 1]
+    assert "transaction 1 of CP1 open; it was stopped" in told[0][0]
+    assert "not in the system-under-test file any more" in told[0][1]
 
 
 async def test_roles_that_are_wrong_everywhere_are_told(tmp_path: Path) -> None:

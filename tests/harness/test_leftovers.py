@@ -9,6 +9,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from harness.leftovers import Journal, Ledger, OpenTransaction
 from simulator.trace import Direction, Event, EventKind
 
@@ -153,6 +155,20 @@ def test_journal_vanishes_when_nothing_is_open(tmp_path: Path) -> None:
     other.sync("CP1", [])
     journal.compact()
     assert not path.exists()
+
+
+def test_journal_that_cannot_be_written_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full or forbidden disk does not end the run."""
+    (tmp_path / "file").write_text("")
+    journal = Journal(tmp_path / "file" / "leftovers.jsonl", URL)
+    journal.sync("CP1", [ONE])
+    journal.sync("CP1", [])
+    journal.compact()
+
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "leftovers are not noted" in caplog.text
 
 
 def rewrite(path: Path, **changes: object) -> None:

@@ -164,6 +164,14 @@ async def test_program_ends_with_a_killed_harness(tmp_path: Path) -> None:
         assert psutil.wait_procs([psutil.Process(pid)], timeout=5)[1] == []
 
 
+async def test_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """A log in an impossible place is the file's fault, with the place named."""
+    (tmp_path / "file").write_text("")
+    start = replace(spec(tmp_path), log=tmp_path / "file" / "sut.log")
+    with pytest.raises(StartError, match=r"cannot start .*/file.*see `start`"):
+        await SutProcess(start).start()
+
+
 async def test_own_end_is_noticed(tmp_path: Path) -> None:
     """A program that ends by itself is noticed with its exit code."""
     process = SutProcess(spec(tmp_path))
