@@ -4,14 +4,12 @@ import asyncio
 import itertools
 import json
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request
 from websockets.typing import Subprotocol
 
-from benchmarks import servers
 from benchmarks.messages import WORKLOADS, Voice
 from benchmarks.stations import Account, LoadError, Station, boot_all, measure
 
@@ -137,18 +135,3 @@ async def test_a_refused_handshake_is_named() -> None:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(LoadError, match="401 Unauthorized"):
             await Station(Account(port, "", "BENCH1", "TAG")).open()
-
-
-@pytest.mark.slow
-async def test_the_ocpp_packages_server_answers_every_workload(tmp_path: Path) -> None:
-    """The server we measure against does all that is measured."""
-    async with servers.reference(2, tmp_path) as server:
-        stations = [Station(account) for account in server.accounts]
-        await boot_all(stations)
-        for workload in WORKLOADS.values():
-            window = await measure(
-                stations, workload, cpu_s=server.cpu_s, warm_up_s=0.05, duration_s=0.1
-            )
-            assert window.latencies_s
-        for station in stations:
-            station.close()
