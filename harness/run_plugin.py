@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import sys
+import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -72,6 +74,7 @@ class RunPlugin:
         self._known: Known | None = None  # of the case that is reported now
         self._from_workers: list[RunResult] = []
         self._switch_interval_s = sys.getswitchinterval()
+        self._on_sigterm: Any = None
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             config.args = [str(library_directory())]
         self._known_failures = known_failures.KnownFailures()
@@ -163,6 +166,9 @@ class RunPlugin:
             leftovers=Path(option.reports) / "leftovers.jsonl",
         )
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        if threading.current_thread() is threading.main_thread():
+            # CI ends jobs with SIGTERM; what was started must end with us.
+            self._on_sigterm = signal.signal(signal.SIGTERM, signal.default_int_handler)
         self._background = Background(self.sut, options, on_result=self.tell)
         try:
             self._background.start()
@@ -333,6 +339,8 @@ class RunPlugin:
                 stop = "interrupted"
             found = self._background.finish(stop=stop)
             sys.setswitchinterval(self._switch_interval_s)
+            if self._on_sigterm is not None:
+                signal.signal(signal.SIGTERM, self._on_sigterm)
             if found is None:  # it never came as far as the first case
                 found = self._empty_run(self.sut, stopped=self._trouble or stop)
         if self._filler is not None:

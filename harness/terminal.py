@@ -62,7 +62,9 @@ class _Terminal:
             for item in session.items:
                 self._out.print(Text(item.nodeid), soft_wrap=True)
         elif run is not None and run.sut is not None and count and not session.testsfailed:
-            words = f"{count} cases against {run.sut.name}, case list {run.edition}"
+            words = (
+                f"{count} case{'s' * (count != 1)} against {run.sut.name}, case list {run.edition}"
+            )
             self._err.print(Text(words, style="bold"))
             run.listeners.append(self._on_result)
             if self._err.is_terminal:

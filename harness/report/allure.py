@@ -174,7 +174,7 @@ class AllureFiller:
         if case.exchanges:
             attachments.append(_attach("Response times", _timing(case), "text/csv", "csv"))
         if case.events:
-            frames = "\n".join(frame_lines(case.events, limit=None)) + "\n"
+            frames = "\n".join(frame_lines(case.events, limit=None).values()) + "\n"
             attachments.append(_attach("Frames", frames, "text/plain", "txt"))
         if case.sut_log and case.verdict is not Verdict.PASSED:
             log = "\n".join(printable_lines(case.sut_log)) + "\n"

@@ -13,7 +13,8 @@ from harness.report.frames import printable, printable_lines, read_frames
 from harness.results import CaseResult, Finding, Severity, Verdict
 from simulator.trace import Direction, Event, EventKind
 
-_SHOWN_FRAMES: Final = 8
+_SHOWN_FRAMES: Final = 10
+_SHOWN_AFTER: Final = 2  # frames shown after the one that is wrong
 _SHOWN_TEXT: Final = 400  # characters of one frame
 _SHOWN_FINDINGS: Final = 10
 _ORDER: Final = (Severity.ERROR, Severity.FAILURE, Severity.INCONCLUSIVE, Severity.WARNING)
@@ -56,8 +57,7 @@ def _lines(case: CaseResult) -> Iterator[str]:
         yield f"Driver, {report.action}: {report.outcome}, {summary}"
     if case.events:
         yield ""
-        yield "Last frames"
-        yield from frame_lines(case.events, last=_SHOWN_FRAMES)
+        yield from _last_frames(case)
     if case.reproduce:
         yield ""
         yield "Reproduce with:"
@@ -84,21 +84,33 @@ def _step_words(case: CaseResult, path: str, position: Position | None) -> str:
     return printable(" ".join(filter(None, (path, titles.get(path, ""), place))))
 
 
-def frame_lines(
-    events: Sequence[Event], *, last: int | None = None, limit: int | None = _SHOWN_TEXT
-) -> list[str]:
-    """Return the last events as lines: time of day, direction, raw text cut to `limit`."""
+def _last_frames(case: CaseResult) -> Iterator[str]:
+    """Yield the frames that lead to what went wrong, or the last ones where none shows it."""
+    wrong = {finding.event for finding in case.findings if finding.severity is not Severity.WARNING}
+    worst = worst_finding(case)
+    end = len(case.events)
+    if worst is not None and worst.event is not None:
+        end = min(end, worst.event + 1 + _SHOWN_AFTER)
+    yield "Last frames" if end == len(case.events) else "Frames up to there"
+    lines = frame_lines(case.events)
+    shown = [index for index in lines if index < end][-_SHOWN_FRAMES:]
+    for index in shown:
+        yield f"{'✗' if index in wrong else ' '} {lines[index]}"
+
+
+def frame_lines(events: Sequence[Event], *, limit: int | None = _SHOWN_TEXT) -> dict[int, str]:
+    """Return events as lines by their index: time of day, direction, raw text cut to `limit`."""
     frames = read_frames(events)
-    lines = []
+    lines = {}
     for index, event in enumerate(events):
         if event.kind in (EventKind.PING, EventKind.PONG):
             continue
         time = event.at.strftime("%H:%M:%S.%f")[:-3]
         if index in frames:
             arrow = "→" if event.direction is Direction.SENT else "←"
-            lines.append(f"  {time}  {arrow} {printable(event.text, limit=limit)}")
+            lines[index] = f"{time}  {arrow} {printable(event.text, limit=limit)}"
         else:
             detail = " ".join(f"{name}={value}" for name, value in event.detail.items())
             words = printable(f"{event.kind.value} {detail}", limit=limit)
-            lines.append(f"  {time}  · {words.rstrip()}")
-    return lines if last is None else lines[-last:]
+            lines[index] = f"{time}  · {words.rstrip()}"
+    return lines

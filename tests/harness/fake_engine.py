@@ -1,8 +1,8 @@
 """An engine that judges nothing: a scenario's title says what becomes of it.
 
 ``passed``, ``failed``, ``inconclusive``, ``error``, ``not_applicable`` and ``warned`` come back at
-once, ``crash`` breaks the engine, ``hang`` ends only when the run is stopped, ``interrupt`` does so
-too and interrupts the main thread as Ctrl-C would.
+once, ``crash`` breaks the engine, ``hang`` ends only when the run is stopped, ``interrupt`` and
+``terminate`` do so too and send the process the signal of Ctrl-C or of a cancelled CI job.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from harness.results import CaseResult, Finding, RunResult, Severity, StepResult
 from harness.sut import SystemUnderTest
 from simulator.trace import Direction, Event, EventKind
 
+_SIGNALS = {"interrupt": signal.SIGINT, "terminate": signal.SIGTERM}
 _SEVERITY_OF = {
     "failed": Severity.FAILURE,
     "inconclusive": Severity.INCONCLUSIVE,
@@ -60,9 +61,9 @@ class FakeEngine:
             wish = scenario.title.split()[0]
             if wish == "crash":
                 raise RuntimeError("the engine broke")
-            if wish == "interrupt":
-                os.kill(os.getpid(), signal.SIGINT)
-            if wish in ("hang", "interrupt"):
+            if wish in _SIGNALS:
+                os.kill(os.getpid(), _SIGNALS[wish])
+            if wish == "hang" or wish in _SIGNALS:
                 await self._stop.wait()
             result = self._result(scenario, wish)
             self._cases.append(result)

@@ -467,10 +467,11 @@ def test_x_stops_at_the_first_failure(project: Project) -> None:
     assert set(project.allure()) == {"TC_1", "TC_3"}
 
 
-def test_an_interrupt_keeps_what_was_found(project: Project) -> None:
-    """After Ctrl-C the cases that ended are in the report, the others are not run."""
+@pytest.mark.parametrize("title", ["interrupt", "terminate"])
+def test_an_interrupt_keeps_what_was_found(project: Project, title: str) -> None:
+    """After Ctrl-C or SIGTERM the cases that ended are in the report, the others are not run."""
     project.add("TC_1", "passed")
-    project.add("TC_2", "interrupt")
+    project.add("TC_2", title)
 
     result = project.certify()
 

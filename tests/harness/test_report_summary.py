@@ -151,12 +151,23 @@ def test_a_failure_is_explained_in_full() -> None:
         "step      3 send Authorize (scenarios/core/TC_010_CSMS.yaml:34)",
         'expected  "Accepted"',
         'actual    "Invalid"',
-        '← [3,"a1",{"idTagInfo":{"status":"Invalid"}}]',
-        "12:00:00.573",
+        '✗ 12:00:00.573  ← [3,"a1",{"idTagInfo":{"status":"Invalid"}}]',
         "Driver, RemoteStartTransaction: done, 200 OK: Accepted",
         "Reproduce with:\n  preflight run scenarios/core/TC_010_CSMS.yaml",
     ):
         assert words in text
+
+
+def test_the_frames_shown_lead_to_what_is_wrong() -> None:
+    """Clean-up after it does not push the evidence out of sight."""
+    later = tuple(frame(5.0 + n, RECEIVED, f'[2,"late{n}","Reset",{{}}]') for n in range(30))
+    result = replace(failed_case(), events=(*failed_case().events, *later))
+
+    text = explain(result)
+
+    assert "Frames up to there" in text
+    assert '✗ 12:00:00.573  ← [3,"a1"' in text
+    assert "late5" not in text
 
 
 def test_the_worst_finding_comes_first() -> None:
