@@ -41,6 +41,7 @@ LARGE_FRAME_RATE: Final = 524_288  # bytes of large frames per second and charge
 FLOOD_PAUSE_S: Final = 0.01  # for who has dozens of CALLs waiting; a sane charge point has three
 USELESS_PAUSE_S: Final = 0.001  # after what nobody can answer or match
 KERNEL_SEND_BYTES: Final = 65_536  # else the kernel hides for megabytes that a peer does not read
+MAX_CLOSE_REASON: Final = 100  # characters; RFC 6455 §5.5 has room for 123 bytes
 READ_BYTES: Final = 4096  # at a time; what is in them is parsed in one go, frame by tiny frame
 
 _logger: Final = logging.getLogger(__name__)
@@ -188,7 +189,7 @@ class OcppServer:
         if session is None:
             return False
         self.registry.remove(session)
-        session.close(CloseCode.POLICY_VIOLATION, reason)
+        session.close(CloseCode.POLICY_VIOLATION, reason[:MAX_CLOSE_REASON])
         return True
 
     # --- what sessions need ------------------------------------------------------------------
@@ -353,12 +354,17 @@ class OcppServer:
             await asyncio.sleep(turn_s)
             now_s = asyncio.get_running_loop().time()
             for connection in list(self._connections):
-                if connection.state is State.OPEN:
+                if connection.state is not State.OPEN:
+                    continue
+                try:
                     connection.check_life(
                         now_s,
                         interval_s=settings.ping_interval_s,
                         timeout_s=settings.ping_timeout_s,
                     )
+                except Exception as error:  # one socket must not end the care for all
+                    _logger.error("%s: ping failed: %s", connection.remote_address, error)
+                    connection.transport.abort()
 
 
 class _Connection(ServerConnection):
@@ -414,7 +420,7 @@ class _Connection(ServerConnection):
         if self._pinged_s is None:
             if now_s - self._heard_s >= interval_s:
                 self._pinged_s = now_s
-                self.protocol.send_ping(b"")
+                self.protocol.send_ping(b"life")
                 self.send_data()
         elif now_s - self._pinged_s >= timeout_s:
             self.begin_close(CloseCode.INTERNAL_ERROR, "no sign of life")

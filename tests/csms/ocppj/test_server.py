@@ -21,6 +21,7 @@ from websockets.typing import Subprotocol
 from csms import credentials
 from csms.credentials import CredentialChecker
 from csms.domain.model import ConnectionEvent, RegistrationStatus
+from csms.ocppj import server as server_module
 from csms.ocppj.commands import Answered, Disconnected
 from csms.ocppj.handlers import Handlers, HandlerSettings
 from csms.ocppj.server import OcppServer, OcppSettings
@@ -572,6 +573,89 @@ async def _flood(client: ClientConnection) -> None:
     with suppress(ConnectionClosed):
         for number in range(1_000_000):
             await client.send(f'[2,"{number:036}","{"Foo" * 10}",{{}}]')
+
+
+async def test_tiny_frames_are_taken_in_bit_by_bit(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood in one segment must not hold the event loop until all of it is parsed."""
+    sizes: list[int] = []
+    enough = asyncio.Event()
+    take = server_module._Connection.data_received
+
+    def data_received(connection: server_module._Connection, data: bytes) -> None:
+        sizes.append(len(data))
+        take(connection, data)
+        if sum(sizes) > 2 * server_module.READ_BYTES:
+            enough.set()
+
+    monkeypatch.setattr(server_module._Connection, "data_received", data_received)
+    async with system.connect(max_queue=None) as client:
+        await ask(client, "BootNotification", BOOT)
+        client.transport.write(b"\x81\x81\0\0\0\0x" * 1300)
+        await asyncio.wait_for(enough.wait(), 5)
+
+    assert max(sizes) <= server_module.READ_BYTES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "count", "at_least_s"),
+    [
+        ("garbage", 300, 300 * server_module.USELESS_PAUSE_S),
+        ('[3,"never-asked",{}]', 300, 300 * server_module.USELESS_PAUSE_S),
+        (
+            f'[2,"1","DataTransfer",{{"vendorId":"v","data":"{"x" * 100_000}"}}]',
+            2,
+            200_000 / server_module.LARGE_FRAME_RATE,
+        ),
+        ('[2,"1","Foo",{}]', 2000, 20 * server_module.FLOOD_PAUSE_S),
+    ],
+)
+async def test_who_asks_much_of_us_is_slowed_down(
+    system: System, text: str, count: int, at_least_s: float
+) -> None:
+    """Useless, large and piled-up messages are read at a pace that leaves room for others."""
+    async with system.connect(max_queue=None) as client:
+        await ask(client, "BootNotification", BOOT)
+        clock = asyncio.get_running_loop().time
+        started_s = clock()
+        for _ in range(count):
+            await client.send(text)
+        await client.send('[2,"last","Heartbeat",{}]')
+        while json.loads(await client.recv())[1] != "last":
+            pass
+
+        assert at_least_s <= clock() - started_s < at_least_s + 5
+
+
+async def test_messages_one_by_one_are_not_slowed_down(system: System) -> None:
+    """Who waits for each answer never meets a pause, however many they are."""
+    async with system.connect() as client:
+        await ask(client, "BootNotification", BOOT)
+        pauses = []
+        sleep = asyncio.sleep
+
+        async def noted(delay_s: float) -> None:
+            pauses.append(delay_s)
+            await sleep(delay_s)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(asyncio, "sleep", noted)
+            for number in range(100):
+                await ask(client, "Heartbeat", {}, f"{number}")
+
+    assert set(pauses) <= {0}
+
+
+async def test_vanished_peers_are_found_without_pings(system: System) -> None:
+    """TCP keepalive is on, and the kernel hides little of what a peer does not read."""
+    async with system.connect():
+        [connection] = system.server._connections
+        tcp = connection.transport.get_extra_info("socket")
+
+        assert tcp.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert tcp.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 65_536
 
 
 @pytest.mark.slow
