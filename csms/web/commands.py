@@ -21,7 +21,7 @@ from csms.ocppj.outcomes import (
 )
 from csms.web.parameters import Identity
 from csms.web.problems import Problem
-from csms.web.services import ServicesOf, known_charge_point
+from csms.web.services import Services, ServicesOf, known_charge_point
 
 router = APIRouter(tags=["commands"])
 
@@ -56,20 +56,38 @@ async def send_command(
     """Answer 200 with the charge point's payload as it is, whatever its status says."""
     payload = _payload(await request.body())
     await known_charge_point(services, identity)
+    answer = await command(services, identity, action, payload)
+    return Response(orjson.dumps(answer), media_type="application/json")
+
+
+async def command(
+    services: Services, identity: str, action: str, payload: dict[str, Any]
+) -> dict[str, Any]:
+    """Send a command and return the charge point's answer.
+
+    Raises:
+        Problem: it was not sent, or there is no answer.
+    """
     try:
         outcome = await services.commanding.send(identity, action, payload)
-    except UnknownAction as error:
-        raise Problem(HTTPStatus.NOT_FOUND, "unknown-action", str(error)) from None
-    except CommandNotAllowed as error:
-        raise Problem(HTTPStatus.CONFLICT, "not-allowed-now", str(error)) from None
     except InvalidCommand as error:
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "invalid-payload",
-            str(error),
-            errors=[{"field": one.field, "message": one.message} for one in error.problems],
-        ) from None
-    return Response(orjson.dumps(_answer(outcome, identity)), media_type="application/json")
+        raise problem_of(error) from None
+    return answer_of(outcome, identity)
+
+
+def problem_of(error: InvalidCommand) -> Problem:
+    """Return the problem of a command that must not be sent."""
+    match error:
+        case UnknownAction():
+            return Problem(HTTPStatus.NOT_FOUND, "unknown-action", str(error))
+        case CommandNotAllowed():
+            return Problem(HTTPStatus.CONFLICT, "not-allowed-now", str(error))
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid-payload",
+        str(error),
+        errors=[{"field": one.field, "message": one.message} for one in error.problems],
+    )
 
 
 def _payload(body: bytes) -> dict[str, Any]:
@@ -94,7 +112,12 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _answer(outcome: CommandOutcome, identity: str) -> dict[str, Any]:
+def answer_of(outcome: CommandOutcome, identity: str) -> dict[str, Any]:
+    """Return the charge point's answer.
+
+    Raises:
+        Problem: there is none.
+    """
     match outcome:
         case Answered(payload):
             return payload
