@@ -18,6 +18,7 @@ from typing import Final
 
 import httpx
 
+from harness.drivers.http import tls_context
 from harness.sut import StartSpec
 
 _POLL_S: Final = 0.05  # between two asks whether the program is ready
@@ -158,7 +159,7 @@ class SutProcess:
         what = spec.ready_http or spec.ready_tcp
         last = "nothing answered"
         # No program tells when it becomes ready: this is the one thing that has to be asked for.
-        async with httpx.AsyncClient(trust_env=False, timeout=2.0) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=2.0, verify=tls_context()) as http:
             while True:
                 if exited.done():
                     raise StartError(
