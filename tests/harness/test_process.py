@@ -25,10 +25,12 @@ if "--child" in sys.argv:
 print("listening", flush=True)
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 while True:
-    data = server.accept()[0].recv(99)
+    connection = server.accept()[0]
+    data = connection.recv(99)
     if data == b"die":
         raise SystemExit(7)
     print("got", data, flush=True)
+    connection.close()
 """
 
 

@@ -246,7 +246,7 @@ async def test_model_answers_what_is_left_to_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bend", "rule", "outcome"),
     [
-        (Slow(lambda: 0.22), "answer.late", ExchangeOutcome.RESULT),
+        (Slow(lambda: 0.46), "answer.late", ExchangeOutcome.RESULT),
         (EveryAnswerBent(nothing), "answer.missing", ExchangeOutcome.UNANSWERED),
     ],
     ids=["late", "never"],
@@ -256,7 +256,7 @@ async def test_late_and_never_are_different(
 ) -> None:
     """An answer within a third more than its limit is late; none at all is missing."""
     async with Miniature(bend=bend) as miniature:
-        case = await run_one(tmp_path, miniature, BOOT, limit_s=0.2)
+        case = await run_one(tmp_path, miniature, BOOT, limit_s=0.4)
 
     assert (rules(case), case.verdict) == ([rule], Verdict.FAILED)
     assert [one.outcome for one in case.exchanges] == [outcome]
@@ -635,3 +635,18 @@ async def test_model_that_does_something_else_is_our_own_fault(tmp_path: Path) -
     assert (case.verdict, rules(case)) == (Verdict.ERROR, ["harness.model"])
     assert (other.verdict, rules(other)) == (Verdict.ERROR, ["harness.model"])
     assert "was to send Heartbeat" in other.reason
+
+
+async def test_case_that_breaks_off_unexplained_is_no_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ends the steps early, a case without a finding for it has not passed."""
+
+    async def give_up(*_: object) -> None:
+        raise performing.StepFailed
+
+    monkeypatch.setattr(performing.Steps, "_wait", give_up)
+    async with Miniature() as miniature:
+        case = await run_one(tmp_path, miniature, BOOT + "- wait: 0\n")
+
+    assert (case.verdict, rules(case)) == (Verdict.ERROR, ["harness.error"])
