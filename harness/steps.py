@@ -125,7 +125,7 @@ class Steps:
                 early.cancel()
         await asyncio.gather(*self._early.values(), return_exceptions=True)
         for arrival in self.awaited.arrived.values():
-            if arrival.event not in self._answered and not self._is_offline:
+            if arrival.event not in self._answered and self._can_answer(arrival):
                 self._answered.add(arrival.event)
                 await self.station.answer_as_model(arrival.call)
 
@@ -411,6 +411,8 @@ class Steps:
         await self._answer(step, arrival)
 
     async def _answer(self, step: Receive, arrival: Arrival) -> None:
+        if not self._can_answer(arrival):
+            return
         scope = self._evidence.scope(step)
         match step.answer:
             case ModelAnswer():
@@ -472,6 +474,11 @@ class Steps:
     @property
     def _is_offline(self) -> bool:
         return not self._wire.is_open
+
+    def _can_answer(self, arrival: Arrival) -> bool:
+        """Say whether the connection a CALL came on is still there: an answer belongs to it."""
+        connection = self._wire.events[arrival.event].connection
+        return self._wire.is_open and connection == self._wire.connection
 
     def _command_of(self, step: Receive) -> Command | None:
         return self.commands.of(self.awaited.operator_of.get(step.path))

@@ -16,6 +16,7 @@ class Wire:
 
     Attributes:
         is_open: whether its connection is open, as far as the events tell.
+        connection: number of the connection that was opened last.
     """
 
     def __init__(self, on_change: Callable[[Ledger], None] | None = None) -> None:
@@ -27,6 +28,7 @@ class Wire:
         self.events: list[Event] = []
         self.ledger = Ledger()
         self.is_open = False
+        self.connection = 0
         self._on_change = on_change
         self._indices: dict[int, int] = {}
         self._changed = asyncio.Event()
@@ -37,6 +39,7 @@ class Wire:
         self.events.append(event)
         if event.kind in (EventKind.OPENED, EventKind.CLOSED):
             self.is_open = event.kind is EventKind.OPENED
+            self.connection = event.connection
         self.ledger.note(event)
         if self._on_change is not None and event.kind is EventKind.FRAME:
             self._on_change(self.ledger)

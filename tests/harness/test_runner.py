@@ -650,3 +650,22 @@ async def test_case_that_breaks_off_unexplained_is_no_pass(
         case = await run_one(tmp_path, miniature, BOOT + "- wait: 0\n")
 
     assert (case.verdict, rules(case)) == (Verdict.ERROR, ["harness.error"])
+
+
+async def test_answer_stays_on_the_connection_of_its_request(tmp_path: Path) -> None:
+    """A request that came before the connection was cut is not answered on the next one."""
+    steps = BOOT + (
+        "- operator: DataTransfer\n  payload: {vendorId: x, data: later}\n"
+        "- wait: 0.02\n"
+        "- disconnect: drop\n"
+        "- connect: {}\n"
+        "- send: Heartbeat\n  payload: {}\n  expect: {currentTime: {capture: time}}\n"
+        "- receive: DataTransfer\n  payload: {data: {not_equals: $time}}\n"
+    )
+    async with Miniature() as miniature:
+        case = await run_one(tmp_path, miniature, steps)
+
+    received = case.events[case.csms_calls[0].received_event]
+    assert received.connection == 1
+    assert case.csms_calls[0].answer_event is None
+    assert not any("DataTransfer" in rule or rule.startswith("harness") for rule in rules(case))
