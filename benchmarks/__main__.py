@@ -132,7 +132,8 @@ def main(output: Path, window_s: float, rounds: int) -> None:
                 run(folder, connections=connections, rounds=rounds, window_s=window_s)
             )
         except (LoadError, httpx.HTTPError, OSError, TimeoutError) as exc:
-            sys.stderr.write(f"error: the benchmark could not be run: {str(exc) or type(exc).__name__}\n")
+            reason = str(exc) or type(exc).__name__
+            sys.stderr.write(f"error: the benchmark could not be run: {reason}\n")
             sys.exit(2)
         result = report.document(
             machine=machine(folder),
