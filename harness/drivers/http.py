@@ -255,8 +255,11 @@ async def _all(jobs: Iterable[object]) -> None:
         async with asyncio.TaskGroup() as group:
             for job in jobs:
                 group.create_task(job)  # type: ignore[arg-type]  # coroutines, all of them
-    except* ProvisioningError as errors:
-        raise _first(errors) from None
+    except ExceptionGroup as errors:  # not except*: Python 3.11.2 raises a group from that, too
+        refused = errors.subgroup(ProvisioningError)
+        if refused is None:
+            raise
+        raise _first(refused) from None
 
 
 def _first(errors: BaseExceptionGroup[ProvisioningError]) -> ProvisioningError:
