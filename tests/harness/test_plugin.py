@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -467,6 +469,15 @@ def test_x_stops_at_the_first_failure(project: Project) -> None:
     assert set(project.allure()) == {"TC_1", "TC_3"}
 
 
+@pytest.fixture
+def heard_interrupts() -> Iterator[None]:
+    """Hear Ctrl-C also where the tests run in the background: shells have it ignored there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard_interrupts")
 @pytest.mark.parametrize("title", ["interrupt", "terminate"])
 def test_an_interrupt_keeps_what_was_found(project: Project, title: str) -> None:
     """After Ctrl-C or SIGTERM the cases that ended are in the report, the others are not run."""
