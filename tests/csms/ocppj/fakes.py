@@ -24,6 +24,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "FirmwareStatusNotification": {},
     "Heartbeat": {"currentTime": TIME},
     "MeterValues": {},
+    "SignedFirmwareStatusNotification": {},
     "StartTransaction": {"transactionId": 1, "idTagInfo": {"status": "Accepted"}},
     "StatusNotification": {},
     "StopTransaction": {},

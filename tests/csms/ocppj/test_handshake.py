@@ -97,6 +97,7 @@ def test_password_is_any_bytes(identity: str, password: bytes) -> None:
         [""],
         ["Basic"],
         ["Basic !!!!"],
+        ["Basic Q1Ax*OnB3"],
         ["Basic \xff"],
         ["Bearer Q1AxOnB3"],
         [_basic(b"CP1")],

@@ -23,8 +23,9 @@ from csms.credentials import CredentialChecker
 from csms.domain.model import ConnectionEvent, RegistrationStatus
 from csms.ocppj import server as server_module
 from csms.ocppj.commands import Answered, Disconnected
-from csms.ocppj.handlers import Handlers, HandlerSettings
+from csms.ocppj.handlers import Handlers, HandlerSettings, Received
 from csms.ocppj.server import OcppServer, OcppSettings
+from csms.ocppj.session import MAX_WAITING_CALLS
 from csms.storage import charge_points, message_log, quarantine
 from csms.storage.errors import CommitFailed
 from csms.storage.store import Store
@@ -379,9 +380,31 @@ async def test_waiting_command_ends_with_the_connection(system: System, way: str
             await client.close()
         else:
             client.transport.abort()
-        assert await asyncio.wait_for(sending, 2) == Disconnected()
+        assert await asyncio.wait_for(sending, 1) == Disconnected()
     async with system.connect() as client:
         assert (await ask(client, "Heartbeat", {}))[0] == 3
+
+
+async def test_waiting_command_ends_although_handlers_hang(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dead disk holds the reader back, but not the news that the connection is gone."""
+    going_on = asyncio.Event()
+
+    async def hang(received: Received) -> dict[str, Any]:
+        await going_on.wait()
+        return {}
+
+    async with system.connect() as client:
+        await ask(client, "BootNotification", BOOT)
+        sending = asyncio.create_task(system.server.commands.send("CP1", "ClearCache", {}))
+        await client.recv()
+        monkeypatch.setattr(system.server.handlers, "handle", hang)
+        for number in range(MAX_WAITING_CALLS + 2):
+            await client.send(f'[2,"{number}","Heartbeat",{{}}]')
+        client.transport.abort()
+        assert await asyncio.wait_for(sending, 1) == Disconnected()
+        going_on.set()
 
 
 async def test_frames_of_any_make_are_read(system: System) -> None:
@@ -773,6 +796,17 @@ async def test_close_does_not_wait_for_those_who_do_not(tmp_path: Path) -> None:
 
             assert asyncio.get_running_loop().time() - started_s < 1.5
         deaf.transport.abort()
+
+
+async def test_close_cuts_handshakes_at_once(tmp_path: Path) -> None:
+    """Nobody there has a session to end in order."""
+    async with running(tmp_path) as system, raw(system.server.port) as (_, writer):
+        writer.write(REQUEST_LINE)
+        await asyncio.sleep(0.05)
+        started_s = asyncio.get_running_loop().time()
+        await system.server.close()
+
+        assert asyncio.get_running_loop().time() - started_s < 1
 
 
 async def test_taken_port_is_an_os_error(system: System, tmp_path: Path) -> None:

@@ -71,6 +71,15 @@ async def test_handler_gets_the_raw_frame_and_the_quirks() -> None:
     ]
 
 
+async def test_letters_in_a_wrong_encoding_are_a_quirk() -> None:
+    """They were replaced on the way; whoever reads the record must know."""
+    station = Station()
+    station.session.receive('[2,"1","Authorize",{"idTag":"\ufffd"}]', is_utf8=False)
+    await station.wire.next()
+
+    assert station.handlers.handled[0].quirks == ("message: not UTF-8",)
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -348,6 +357,29 @@ async def test_few_answers_are_stored() -> None:
     assert len(station.session._answers) == session_module.MAX_STORED_ANSWERS
 
 
+async def test_id_used_anew_pushes_no_other_answer_out() -> None:
+    """It takes the place it had."""
+    station = Station()
+    for number in range(session_module.MAX_STORED_ANSWERS):
+        await station.ask("Authorize", {"idTag": "A"}, f"id{number}")
+    await station.ask("Authorize", {"idTag": "B"}, "id7")
+    handled = len(station.handlers.handled)
+    await station.ask("Authorize", {"idTag": "A"}, "id0")
+
+    assert len(station.handlers.handled) == handled
+
+
+async def test_idle_session_holds_nothing_but_its_answers() -> None:
+    """Thousands of charge points are idle at any time."""
+    station = Station()
+    await station.ask("Heartbeat", {})
+    await station.settled()
+    session = station.session
+
+    assert (session._calls, session._worker, session._room) == (None, None, None)
+    assert (session._commands, session._open, session._timer) == (None, None, None)
+
+
 # --- quarantine ----------------------------------------------------------------------------------
 
 
@@ -507,6 +539,12 @@ async def test_decision_during_the_boot_wins_over_its_answer() -> None:
             {"status": "Idle"},
         ),
         (
+            "ExtendedTriggerMessage",
+            {"requestedMessage": "FirmwareStatusNotification"},
+            "SignedFirmwareStatusNotification",
+            {"status": "Idle"},
+        ),
+        (
             "GetDiagnostics",
             {"location": "ftp://h/"},
             "DiagnosticsStatusNotification",
@@ -526,6 +564,19 @@ async def test_what_we_asked_for_passes_while_pending(
 
     assert (await station.ask(caused, sent, "b"))[0] == 3
     assert (await station.ask("Authorize", {"idTag": "A"}, "c"))[2] == "SecurityError"
+
+
+@pytest.mark.parametrize("is_accepted_first", [True, False])
+async def test_what_we_asked_for_is_forgotten_with_acceptance(is_accepted_first: bool) -> None:
+    """A trigger of an earlier time opens no gate that closed later."""
+    station = Station(is_accepted=is_accepted_first)
+    station.session.submit(command("TriggerMessage", {"requestedMessage": "Heartbeat"}))
+    await station.wire.next()
+    if not is_accepted_first:
+        await station.ask("BootNotification", BOOT, "a")
+    station.session.decide(PENDING)
+
+    assert (await station.ask("Heartbeat", {}, "b"))[2] == "SecurityError"
 
 
 # --- our own CALLs -------------------------------------------------------------------------------
