@@ -409,7 +409,6 @@ class ChargePoint:
         """Start up; BootNotification goes as soon as there is a connection."""
         self._registrar.move(BootEvent.POWER_ON)
         self.keys.restart()
-        self.wire.timers.clear()
         self._refresh_all(now)
         self._registrar.boot_if_due(now)
 
@@ -432,7 +431,6 @@ class ChargePoint:
         self._soft_reset_waits = False
         self.charging.stop_all(reason, now)
         self.charging.forget_volatile(now)
-        self._refresh_all(now)
 
     def _schedule_ping(self, now: Moment) -> None:
         """Set the next WebSocket ping; 0 switches them off (OCPP-J 1.6 §5.3)."""

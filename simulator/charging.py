@@ -76,9 +76,7 @@ class Charging:
     def unplug(self, connector: Connector, now: Moment) -> None:
         """The cable is taken out."""
         if connector.transaction is not None:
-            self.disconnect_ev(connector, now)
-            if connector.has_lock:  # out of the socket: nothing can go on, whatever the key says
-                self.stop(connector, Reason.EV_DISCONNECTED, now)
+            self.disconnect_ev(connector, now)  # only a fixed cable can go while one runs
         connector.change(is_plugged=False, is_ev_connected=False, is_ev_ready=False, is_done=False)
         connector.info = ""
         self._refresh(connector, now)

@@ -186,6 +186,17 @@ def test_reboot_required() -> None:
     assert rig.charge_point.keys.integer("ConnectionTimeOut") == 45
 
 
+def test_power_cycle_is_a_reboot_too() -> None:
+    """A key that waits for a reboot changes when the power comes back."""
+    rig = Rig(needs_reboot=["ConnectionTimeOut"])
+    rig.ask("ChangeConfiguration", {"key": "ConnectionTimeOut", "value": "45"})
+    rig.do("power_off")
+    rig.drop()
+    rig.do("power_on")
+
+    assert rig.charge_point.keys.integer("ConnectionTimeOut") == 45
+
+
 # --- cache, data -----------------------------------------------------------------------------
 
 

@@ -512,3 +512,61 @@ def test_buttons(event: str, reason: str) -> None:
 
     assert "idTag" not in rig.payload("StopTransaction")
     assert rig.story()[0] == f"Stop 1 {reason}"
+
+
+def test_second_session_starts_from_scratch() -> None:
+    """After a session nothing of it is left: the next id waits for its cable."""
+    rig = charging()
+    rig.do("present_tag", id_tag="A")
+    rig.do("unplug", connector_id=1)
+    rig.take()
+    rig.do("present_tag", id_tag="B", connector_id=1)
+    assert rig.story() == ["Authorize B", "Status 1 Preparing"]
+    rig.do("plug_in", connector_id=1)
+    assert rig.story() == ["Start 1 B", "Status 1 Charging"]
+
+
+def test_each_ev_has_its_own_battery() -> None:
+    """The state of charge begins anew with the next EV."""
+    soc = {"StopTxnSampledData": "SoC"}
+    rig = charging(keys=soc, power_w=60_000.0)
+    rig.advance(1800)
+    rig.do("present_tag", id_tag="A")
+    rig.do("unplug", connector_id=1)
+    rig.do("plug_in", connector_id=1)
+    rig.do("present_tag", id_tag="A")
+    rig.do("present_tag", id_tag="A")
+    first, second = [payload for name, payload in rig.calls if name == "StopTransaction"]
+
+    assert first["transactionData"][-1]["sampledValue"][0]["value"] == "70.0"
+    assert second["transactionData"][0]["sampledValue"][0]["value"] == "20.0"
+
+
+def test_restart_forgets_who_was_about_to_charge() -> None:
+    """A permission that waits for its cable does not survive a restart."""
+    rig = Rig(keys=CALM)
+    rig.do("present_tag", id_tag="A", connector_id=1)
+    rig.do("reboot")
+    rig.reconnect_after_hangup()
+    rig.take()
+    rig.do("plug_in", connector_id=1)
+
+    assert rig.story() == ["Status 1 Preparing"]
+
+
+def test_people_are_told_what_happens() -> None:
+    """Whoever stands before the charge point learns why nothing begins, or what did."""
+    rig = Rig(keys={"ConnectionTimeOut": "10"})
+    rig.answers["Authorize"] = lambda _: member(None, "Blocked")
+    rig.do("present_tag", id_tag="A", connector_id=1)
+    del rig.answers["Authorize"]
+    rig.do("plug_in", connector_id=1)
+    rig.advance(10)
+    rig.do("fault", connector_id=2)
+    rig.do("present_tag", id_tag="A", connector_id=2)
+
+    assert rig.notices == [
+        "Connector 1: A refused (Blocked)",
+        "Connector 1: nothing happened within ConnectionTimeOut",
+        "Connector 2: no charging now (Faulted)",
+    ]

@@ -244,3 +244,15 @@ def test_scripted_clock_is_not_set() -> None:
     rig.do("plug_in", connector_id=1)
 
     assert rig.payload("StatusNotification")["timestamp"] == "2026-01-31T11:16:40.000Z"
+
+
+def test_boot_by_hand_ends_the_waiting() -> None:
+    """A script that boots by hand while the model waits to try again takes its place."""
+    rig = booting("Pending", 30)
+    accept(rig)
+    rig.by_hand("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
+    rig.take()
+    rig.advance(100)
+
+    assert rig.story() == []
+    assert rig.charge_point.registration is Registration.ACCEPTED
