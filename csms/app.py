@@ -14,17 +14,27 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Final
+
+from sqlalchemy import make_url
 
 from csms.config import Settings
 from csms.credentials import CredentialChecker
 from csms.domain.model import RegistrationStatus
+from csms.files.ftp_server import FtpSettings
+from csms.files.vault import Vault
 from csms.ocppj.handlers import Handlers, HandlerSettings
 from csms.ocppj.server import OcppServer, OcppSettings
 from csms.operations.authorization_key import AuthorizationKeyEffect, SettlingChecker
-from csms.operations.commanding import Commanding
+from csms.operations.commanding import Commanding, Effect
+from csms.operations.diagnostics import Diagnostics, ftp_root
+from csms.operations.file_jobs import EVERYWHERE, FileSettings, NoAddress
+from csms.operations.firmware import FirmwareUpdates
 from csms.operations.locks import Locks
-from csms.storage import api_tokens
+from csms.storage import api_tokens, file_jobs
+from csms.storage.firmware import stored_names as stored_firmware
 from csms.storage.store import Store
 from csms.web.api import create_api
 from csms.web.http_server import HttpServer
@@ -165,6 +175,18 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
         message_log_bytes=settings.message_log_megabytes * 1_000_000,
     )
     try:
+        files = await _open_files(settings, store)
+        file_settings = _file_settings(settings)
+
+        def base_url() -> str:
+            if settings.public_url is not None:
+                return settings.public_url
+            if settings.http_host in EVERYWHERE:
+                raise NoAddress("set public_url: how do charge points reach us?")
+            return f"http://{_authority(settings.http_host, http.port)}"
+
+        firmware = FirmwareUpdates(store, files, file_settings, base_url=base_url, now=_now)
+        diagnostics = Diagnostics(store, files, file_settings, base_url=base_url, now=_now)
         credentials = CredentialChecker()
         ocpp = OcppServer(
             settings=_ocpp_settings(settings),
@@ -174,8 +196,10 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             now=_now,
         )
         credential_locks = Locks()
-        effects = {
+        effects: dict[str, Effect] = {
             "ChangeConfiguration": AuthorizationKeyEffect(store, credential_locks, _now),
+            "GetDiagnostics": diagnostics,
+            "UpdateFirmware": firmware.effect,
         }
         services = Services(
             store=store,
@@ -183,6 +207,9 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             commanding=Commanding(ocpp.commands, effects),
             credentials=credentials,
             credential_locks=credential_locks,
+            diagnostics=diagnostics,
+            files=files,
+            firmware=firmware,
             now=_now,
         )
         api = create_api(services, api_token=settings.api_token)
@@ -197,13 +224,35 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             await _start_listener(
                 ocpp.start, "ocpp", "OCPP-J", settings.ocpp_host, settings.ocpp_port
             )
+            await diagnostics.start()
             services.is_serving.set()
             yield CentralSystem(settings, ocpp, http, has_tokens=has_tokens)
         finally:
             services.is_serving.clear()
-            await asyncio.gather(ocpp.close(), http.close())
+            await asyncio.gather(ocpp.close(), http.close(), diagnostics.close())
     finally:
         await store.close()
+
+
+async def _open_files(settings: Settings, store: Store) -> Vault:
+    """Open the directory of files, and put right what a sudden end may have left.
+
+    Raises:
+        CannotStart: it cannot be used.
+    """
+    vault = Vault(_file_settings(settings).directory)
+    try:
+        await asyncio.to_thread(vault.open)
+        ftp_root(vault.directory).mkdir(mode=0o700, exist_ok=True)
+        await store.write(partial(file_jobs.settle_interrupted, at=_now()))
+        known = await store.read(file_jobs.stored_names) | await store.read(stored_firmware)
+        await asyncio.to_thread(vault.sweep, known)
+    except OSError as error:
+        raise CannotStart(
+            f"the directory {vault.directory} cannot be used: {error.strerror or error};"
+            " set --files-directory to one that can be written"
+        ) from None
+    return vault
 
 
 async def _start_listener(
@@ -231,6 +280,23 @@ def _ocpp_settings(settings: Settings) -> OcppSettings:
         ping_interval_s=settings.ping_interval_s,
         ping_timeout_s=settings.ping_timeout_s,
         response_timeout_s=settings.response_timeout_s,
+    )
+
+
+def _file_settings(settings: Settings) -> FileSettings:
+    directory = settings.files_directory or f"{make_url(settings.database).database}.files"
+    return FileSettings(
+        directory=Path(directory).absolute(),
+        public_url=settings.public_url,
+        max_firmware_bytes=settings.firmware_megabytes * 1_000_000,
+        max_diagnostics_bytes=settings.diagnostics_megabytes * 1_000_000,
+        window=timedelta(seconds=settings.transfer_window_s),
+        ftp=FtpSettings(
+            host=settings.ftp_host,
+            port=settings.ftp_port,
+            passive_ports=settings.ftp_passive_ports,
+            announced_address=settings.ftp_announced_address,
+        ),
     )
 
 

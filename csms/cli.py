@@ -92,7 +92,7 @@ def _configure_logging(level: str) -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     if level != "debug":
-        for library in ("alembic", "uvicorn", "websockets"):
+        for library in ("alembic", "pyftpdlib", "uvicorn", "websockets"):
             logging.getLogger(library).setLevel(logging.WARNING)
 
 

@@ -11,8 +11,10 @@ import math
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 ENVIRONMENT_PREFIX: Final = "CSMS_"
 CONFIG_VARIABLE: Final = "CSMS_CONFIG"
@@ -135,11 +137,43 @@ def _read_token(value: object) -> str:
     return token
 
 
+def _read_public_url(value: object) -> str:
+    url = _text(value).rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError
+    if parts.username is not None or not url.isascii() or any(map(str.isspace, url)):
+        raise ValueError
+    _ = parts.port  # raises where it is none
+    return url
+
+
+def _read_ports(value: object) -> range:
+    first, dash, last = _text(value).partition("-")
+    ports = range(int(first), int(last if dash else first) + 1)
+    if not ports or ports[0] < 1024 or ports[-1] > 65_535:
+        raise ValueError
+    return ports
+
+
+def _read_ipv4(value: object) -> str:
+    return str(IPv4Address(_text(value)))
+
+
 HOST: Final = Kind("a host name or an IP address", _text, "HOST")
 PORT: Final = _whole(0, 65_535, "a port from 0 to 65535 (0: any free one)")
 URL: Final = Kind("a database URL such as sqlite:///csms.sqlite3", _text, "URL")
 FLAG: Final = Kind("true or false", _read_flag, "true|false")
 TOKEN: Final = Kind("at least 16 printable ASCII characters without spaces", _read_token, "TOKEN")
+
+
+PUBLIC_URL: Final = Kind(
+    "a URL such as https://csms.example.com or http://10.0.0.5:8080", _read_public_url, "URL"
+)
+DIRECTORY: Final = Kind("a directory", _text, "DIRECTORY")
+PORTS: Final = Kind("ports from 1024 to 65535 such as 60000-60099", _read_ports, "FIRST-LAST")
+IPV4: Final = Kind("an IPv4 address", _read_ipv4, "ADDRESS")
+MEGABYTES: Final = _whole(1, 1_000_000, "a whole number from 1 to 1000000")
 
 
 def _setting(
@@ -233,6 +267,35 @@ class Settings:
         20.0,
         _seconds(0.1, "a number of seconds from 0.1 to 86400"),
         "How long a ping may stay unanswered before the connection is closed.",
+    )
+
+    files_directory: str | None = _setting(
+        None,
+        DIRECTORY,
+        "Where firmware and diagnostics are kept; by default beside the database.",
+        section="Files",
+    )
+    public_url: str | None = _setting(
+        None,
+        PUBLIC_URL,
+        "Where charge points reach the HTTP API's listener for files, if not at its own address.",
+    )
+    firmware_megabytes: int = _setting(1000, MEGABYTES, "Largest firmware file taken.")
+    diagnostics_megabytes: int = _setting(200, MEGABYTES, "Largest diagnostics file taken.")
+    transfer_window_s: float = _setting(
+        86_400.0,
+        _seconds(1.0, "a number of seconds from 1 to 2592000", high=2_592_000.0),
+        "How long a charge point may fetch or send a file it was told to, retries not counted.",
+    )
+    ftp_host: str = _setting(
+        "127.0.0.1", HOST, "Where charge points send diagnostics by FTP, while one is asked to."
+    )
+    ftp_port: int = _setting(2121, PORT, "Port of the FTP listener.")
+    ftp_passive_ports: range | None = _setting(
+        None, PORTS, "Ports of FTP data connections; by default any."
+    )
+    ftp_announced_address: str | None = _setting(
+        None, IPV4, "What FTP tells charge points to connect to, where a router is in between."
     )
 
     log_level: str = _setting(

@@ -14,15 +14,28 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+from sqlalchemy import Connection
+
 from csms.domain.authorization import authorize
-from csms.domain.model import IdTagInfo, RegistrationStatus
+from csms.domain.file_jobs import JobKind
+from csms.domain.model import ChargePoint, IdTagInfo, RegistrationStatus
 from csms.domain.numbers import INT32_MAX, whole_number
 from csms.domain.registration import boot_interval_s, read_boot
 from csms.domain.statuses import read_status
 from csms.domain.times import format_time
 from csms.domain.transactions import read_start, read_stop
+from csms.domain.triggers import FollowingMessage, connector_of
 from csms.ocppj.errors import CallFailure, ErrorCode
-from csms.storage import charge_points, id_tags, meter_values, statuses, transactions
+from csms.ocppj.trigger_watch import TriggerWatch
+from csms.storage import (
+    charge_points,
+    file_jobs,
+    id_tags,
+    meter_values,
+    statuses,
+    transactions,
+    triggers,
+)
 from csms.storage.errors import StorageError
 from csms.storage.store import Store
 
@@ -32,8 +45,6 @@ logger = logging.getLogger(__name__)
 # (CS-FW-01, CS-FW-02, CS-SEC-07). The message log keeps them.
 NOTIFICATIONS: Final = frozenset(
     {
-        "DiagnosticsStatusNotification",
-        "FirmwareStatusNotification",
         "LogStatusNotification",
         "SecurityEventNotification",
         "SignedFirmwareStatusNotification",
@@ -79,15 +90,23 @@ class Handlers:
     """Carries out what charge points ask for."""
 
     def __init__(
-        self, store: Store, *, settings: HandlerSettings, now: Callable[[], datetime]
+        self,
+        store: Store,
+        *,
+        settings: HandlerSettings,
+        now: Callable[[], datetime],
+        triggers: TriggerWatch | None = None,
     ) -> None:
         self._store = store
+        self._triggers = triggers or TriggerWatch()
         self._settings = settings
         self._now = now
         self._handlers: dict[str, Callable[[Received], Awaitable[dict[str, Any]]]] = {
             "Authorize": self._authorize,
             "BootNotification": self._boot_notification,
             "DataTransfer": self._data_transfer,
+            "DiagnosticsStatusNotification": partial(self._file_status, JobKind.DIAGNOSTICS),
+            "FirmwareStatusNotification": partial(self._file_status, JobKind.FIRMWARE),
             "Heartbeat": self._heartbeat,
             "MeterValues": self._meter_values,
             "StartTransaction": self._start_transaction,
@@ -104,7 +123,9 @@ class Handlers:
             CallFailure: the answer is a CALLERROR: InternalError where it could not be stored.
         """
         try:
-            return await self._handlers[received.action](received)
+            answer = await self._handlers[received.action](received)
+            await self._note_triggered(received)
+            return answer
         except StorageError as exc:
             logger.error(
                 "%s: %s %s was not stored: %s",
@@ -122,14 +143,14 @@ class Handlers:
 
     async def _boot_notification(self, received: Received) -> dict[str, Any]:
         boot = read_boot(received.payload)
-        charge_point = await self._store.write(
-            partial(
-                charge_points.record_boot,
-                identity=received.identity,
-                boot=boot,
-                at=received.received_at,
-            )
-        )
+
+        def record(connection: Connection) -> ChargePoint | None:
+            identity, at = received.identity, received.received_at
+            version = boot.firmware_version
+            file_jobs.record_boot(connection, identity, version=version, at=at)
+            return charge_points.record_boot(connection, identity, boot=boot, at=at)
+
+        charge_point = await self._store.write(record)
         # Removed while connected: the next connection is refused, until then it is Rejected.
         status = charge_point.registration if charge_point else RegistrationStatus.REJECTED
         interval_s = boot_interval_s(
@@ -146,6 +167,20 @@ class Handlers:
     async def _data_transfer(self, received: Received) -> dict[str, Any]:
         # No vendor's messages are agreed on; an unknown vendor gets no data back (CS-DT-01).
         return {"status": "UnknownVendorId"}
+
+    async def _file_status(self, kind: JobKind, received: Received) -> dict[str, Any]:
+        # Always acknowledged, whatever it says and whether or not a job is known (CS-FW-01).
+        await self._store.write(
+            partial(
+                file_jobs.record_status,
+                identity=received.identity,
+                kind=kind,
+                status=str(received.payload.get("status", "")),
+                at=received.received_at,
+                flags=received.quirks,
+            )
+        )
+        return {}
 
     async def _heartbeat(self, received: Received) -> dict[str, Any]:
         return {"currentTime": format_time(self._now())}
@@ -165,6 +200,16 @@ class Handlers:
             )
         )
         return {}
+
+    async def _note_triggered(self, received: Received) -> None:
+        """Keep that a message followed a trigger; hardly any does."""
+        connector_id = connector_of(received.action, received.payload)
+        record_id = self._triggers.match(
+            received.identity, received.action, connector_id, received.received_at
+        )
+        if record_id is not None:
+            message = FollowingMessage(received.message_id, connector_id, received.received_at)
+            await self._store.write(partial(triggers.follow, record_id=record_id, message=message))
 
     async def _notification(self, received: Received) -> dict[str, Any]:
         return {}

@@ -13,11 +13,12 @@ KEPT: Final = 10_000  # records of one charge point in one history
 EVERY: Final = 100  # records between two looks at the length
 
 
-def record(connection: Connection, table: Table, row: dict[str, Any]) -> None:
-    """Add a record, and now and then delete the charge point's oldest beyond `KEPT`."""
-    result = connection.execute(_insertion(table), row)
-    if new_id(result) % EVERY == 0:
+def record(connection: Connection, table: Table, row: dict[str, Any]) -> int:
+    """Add a record and return its id; now and then delete the charge point's oldest over `KEPT`."""
+    record_id = new_id(connection.execute(_insertion(table), row))
+    if record_id % EVERY == 0:
         _shorten(connection, table, row["identity"])
+    return record_id
 
 
 @cache

@@ -12,6 +12,9 @@ from csms.version import version
 from csms.web import (
     charge_points,
     commands,
+    diagnostics,
+    files,
+    firmware,
     health,
     history,
     id_tags,
@@ -63,10 +66,19 @@ def create_api(services: Services, *, api_token: str | None) -> ASGIApp:
     # Shown in OpenAPI only: the gate checks tokens before anything is parsed.
     bearer = Security(HTTPBearer(auto_error=False, description="`csms token add NAME` makes one."))
     v1 = APIRouter(prefix="/api/v1", dependencies=[bearer], responses=_ANY_PROBLEM)
-    for module in (commands, charge_points, id_tags, transactions, history):
+    for module in (
+        commands,
+        charge_points,
+        id_tags,
+        transactions,
+        history,
+        firmware,
+        diagnostics,
+    ):
         v1.include_router(module.router)
     app.include_router(v1)
     app.include_router(health.router)
+    app.include_router(files.router)
 
     async def is_known(digest: str) -> bool:
         return await services.store.read(partial(api_tokens.find_valid, digest=digest)) is not None

@@ -18,13 +18,16 @@ from csms.web import problems
 from csms.web.problems import Problem
 
 OPEN_PATHS: Final = frozenset({"/health/live", "/health/ready", "/openapi.json"})
+FILES: Final = "/files/"  # for charge points: a secret in the path is their token
 MAX_BODY_BYTES: Final = 1_048_576  # as large as a frame to a charge point may be
+# Bodies that are streamed to disk; their routes bound them by the settings.
+STREAMED: Final = (("PUT", "/api/v1/firmware/"), ("PUT", FILES), ("POST", FILES))
 
 _logger: Final = logging.getLogger(__name__)
 
 
 class Gate:
-    """Lets requests with a valid bearer token through, and those for `OPEN_PATHS`.
+    """Lets requests with a valid bearer token through, and those for `OPEN_PATHS` and `FILES`.
 
     Args:
         app: what is behind the gate.
@@ -51,12 +54,12 @@ class Gate:
         # Routes match the path before percent-decoding, so that an identity with an encoded
         # slash stays one segment; each parameter is decoded by itself (csms.web.parameters).
         scope["path"] = scope["raw_path"].decode("ascii")
-        if scope["path"] not in OPEN_PATHS:
+        if scope["path"] not in OPEN_PATHS and not scope["path"].startswith(FILES):
             problem = await self._refusal(scope)
             if problem is not None:
                 await problems.respond(problem)(scope, receive, send)
                 return
-        if _announced_bytes(scope) > MAX_BODY_BYTES:
+        if _announced_bytes(scope) > MAX_BODY_BYTES and not _is_streamed(scope):
             problem = Problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "content-too-large",
@@ -90,6 +93,13 @@ class Gate:
                 headers={"Retry-After": "1"},
             )
         return _unauthorized("this token is unknown or was revoked")
+
+
+def _is_streamed(scope: Scope) -> bool:
+    return any(
+        scope["method"] == method and scope["path"].startswith(prefix)
+        for method, prefix in STREAMED
+    )
 
 
 def _announced_bytes(scope: Scope) -> int:

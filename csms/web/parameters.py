@@ -37,3 +37,9 @@ IdTagText = Annotated[
     StringConstraints(min_length=1, max_length=MAX_ID_TAG),
     Path(description="The id tag, percent-encoded; any case.", examples=["DEADBEEF"]),
 ]
+FirmwareName = Annotated[
+    str,
+    BeforeValidator(decode_segment),
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$"),
+    Path(description="Letters, digits and `._+-`.", examples=["wallbox-1.2.3.bin"]),
+]

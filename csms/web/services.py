@@ -12,8 +12,11 @@ from fastapi import Depends, Request
 
 from csms.credentials import CredentialChecker
 from csms.domain.model import ChargePoint
+from csms.files.vault import Vault
 from csms.ocppj.server import OcppServer
 from csms.operations.commanding import Commanding
+from csms.operations.diagnostics import Diagnostics
+from csms.operations.firmware import FirmwareUpdates
 from csms.operations.locks import Locks
 from csms.storage import charge_points
 from csms.storage.store import Store
@@ -30,6 +33,9 @@ class Services:
     now: Callable[[], datetime]
     commanding: Commanding
     credential_locks: Locks
+    files: Vault
+    firmware: FirmwareUpdates
+    diagnostics: Diagnostics
     is_serving: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -25,6 +25,7 @@ def _settings(directory: Path) -> Settings:
         database=f"sqlite:///{directory / 'csms.sqlite3'}",
         api_token=TOKEN,
         response_timeout_s=5.0,
+        ftp_port=0,
     )
 
 

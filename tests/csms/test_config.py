@@ -144,7 +144,7 @@ def test_example_file_shows_every_setting(tmp_path: Path) -> None:
     names = [line.partition(" = ")[0] for line in lines]
     assert names == [option.name for option in OPTIONS]
 
-    with_values = "\n".join(line for line in lines if not line.startswith("api_token"))
+    with_values = "\n".join(line for line in lines if not line.endswith('"…"'))
     assert load(flags={}, environment={}, config_file=_file(tmp_path, with_values)) == Settings()
     assert tomllib.loads(text) == {}
 

@@ -282,7 +282,10 @@ async def test_unknown_vendor_gets_no_data(station: Station) -> None:
     assert await station.call("DataTransfer", payload) == {"status": "UnknownVendorId"}
 
 
-@pytest.mark.parametrize("action", sorted(NOTIFICATIONS))
+@pytest.mark.parametrize(
+    "action",
+    sorted({*NOTIFICATIONS, "DiagnosticsStatusNotification", "FirmwareStatusNotification"}),
+)
 async def test_notifications_are_acknowledged(station: Station, action: str) -> None:
     """In any state, with any content, whether or not the profile is offered (CS-FW-02)."""
     assert await station.call(action, {"status": "Idle"}) == {}
@@ -294,6 +297,8 @@ async def test_known_actions_are_core_and_notifications(station: Station) -> Non
         "Authorize",
         "BootNotification",
         "DataTransfer",
+        "DiagnosticsStatusNotification",
+        "FirmwareStatusNotification",
         "Heartbeat",
         "MeterValues",
         "StartTransaction",

@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csms.credentials import CredentialChecker
+from csms.files.vault import Vault
 from csms.ocppj.server import OcppServer
 from csms.operations.commanding import Commanding
+from csms.operations.diagnostics import Diagnostics
+from csms.operations.firmware import FirmwareUpdates
 from csms.operations.locks import Locks
 from csms.storage.store import Store
 from csms.web.api import create_api
@@ -37,6 +40,9 @@ async def test_defect_is_a_problem_without_details_and_logged_once(
         commanding=cast(Commanding, None),
         credentials=CredentialChecker(),
         credential_locks=Locks(),
+        files=cast(Vault, None),
+        firmware=cast(FirmwareUpdates, None),
+        diagnostics=cast(Diagnostics, None),
         now=lambda: datetime.now(UTC),
     )
     app = create_api(services, api_token=TOKEN)

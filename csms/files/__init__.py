@@ -1,0 +1,1 @@
+"""Files of any size: kept on disk, served in parts, received over FTP."""
