@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 from simulator.charge_point import ChargePoint
 from simulator.client import Call, Endpoint, HandshakeRefused, Station
 from simulator.errors import LocalProtocolError
-from simulator.outputs import ScriptedAnswer
+from simulator.outputs import Ping, ScriptedAnswer
 from simulator.trace import Direction, Event, EventKind
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
@@ -50,15 +50,25 @@ class Bench:
         password: bytes | None = None,
         on_call: Callable[[Call], bool] | None = None,
         open_timeout_s: float = 5.0,
+        is_active: bool = False,
+        keys: dict[str, str] | None = None,
     ) -> None:
         self.events: list[Event] = []
+        self.notices: list[str] = []
         self.station = Station(
-            ChargePoint(identity),
+            ChargePoint(identity, keys=keys),
             Endpoint(url, identity, password),
             record=self.events.append,
             on_call=on_call,
+            is_active=is_active,
             open_timeout_s=open_timeout_s,
+            on_notice=self.notices.append,
         )
+
+    def actions(self) -> list[str]:
+        """Return the actions of the CALLs sent."""
+        frames = [json.loads(text) for text in self.texts(Direction.SENT)]
+        return [frame[2] for frame in frames if frame[0] == 2]
 
     def kinds(self) -> list[EventKind]:
         """Return the kinds of all events so far."""
@@ -504,3 +514,133 @@ async def test_closed_socket_is_not_our_exception() -> None:
         await bench.station.wait_closed()
 
     assert bench.events[-1].kind is EventKind.CLOSED
+
+
+# --- an active station -----------------------------------------------------------------------
+
+
+async def accepting(socket: ServerConnection) -> None:
+    """Accept everybody and everything."""
+    answers = {
+        "BootNotification": {
+            "status": "Accepted",
+            "currentTime": "2026-01-31T12:00:00Z",
+            "interval": 300,
+        },
+        "Authorize": {"idTagInfo": {"status": "Accepted"}},
+        "StartTransaction": {"transactionId": 1, "idTagInfo": {"status": "Accepted"}},
+    }
+    with suppress(ConnectionClosed):
+        async for text in socket:
+            frame = json.loads(text)
+            if frame[0] == 2:
+                await socket.send(json.dumps([3, frame[1], answers.get(frame[2], {})]))
+
+
+async def test_active_station_boots_and_charges() -> None:
+    """The model speaks by itself, and inputs make it speak."""
+    async with csms(accepting) as url:
+        bench = Bench(url, is_active=True)
+        await bench.station.apply("power_on")
+        await bench.station.connect()
+        await bench.station.wait_until_idle()
+        await bench.station.apply("plug_in", connector_id=1)
+        await bench.station.apply("present_tag", id_tag="A")
+        await bench.station.wait_until_idle()
+        await bench.station.shut_down()
+
+    assert bench.actions() == [
+        "BootNotification",
+        *["StatusNotification"] * 4,
+        "Authorize",
+        "StartTransaction",
+        "StatusNotification",
+    ]
+    assert bench.station.charge_point.connectors[1].report.status == "Charging"
+
+
+@pytest.mark.slow
+async def test_timers_run_without_a_connection() -> None:
+    """What is due while offline happens, and is told with the next connection."""
+    async with csms(accepting) as url:
+        bench = Bench(url, is_active=True, keys={"ConnectionTimeOut": "1"})
+        await bench.station.apply("power_on")
+        await bench.station.connect()
+        await bench.station.wait_until_idle()
+        bench.station.drop()
+        await bench.station.wait_closed()
+        bench.events.clear()
+        await bench.station.apply("plug_in", connector_id=1)
+        await bench.station.wait_until(lambda: bool(bench.notices))
+        await bench.station.connect()
+        await bench.station.wait_until_idle()
+        await bench.station.shut_down()
+
+    (text,) = bench.texts(Direction.SENT)
+    assert json.loads(text)[3]["status"] == "Finishing"
+    assert bench.notices == ["Connector 1: nothing happened within ConnectionTimeOut"]
+
+
+async def test_reset_answers_first_then_hangs_up_then_boots() -> None:
+    """The answer leaves before the socket closes, and the next connection starts with boot."""
+    resets = iter([True, False])
+
+    async def resetting(socket: ServerConnection) -> None:
+        if next(resets):
+            await socket.send('[2,"r","Reset",{"type":"Hard"}]')
+        await accepting(socket)
+
+    async with csms(resetting) as url:
+        bench = Bench(url, is_active=True)
+        await bench.station.connect()
+        await bench.station.apply("power_on")
+        await bench.station.wait_closed()
+        assert bench.events[-1].detail["by"] == "charge_point"
+        assert '[3,"r",{"status":"Accepted"}]' in bench.texts(Direction.SENT)
+        bench.events.clear()
+        await bench.station.connect()
+        await bench.station.wait_until_idle()
+        await bench.station.shut_down()
+
+    assert bench.actions() == ["BootNotification", *["StatusNotification"] * 3]
+
+
+async def test_power_loss_cuts_the_line() -> None:
+    """Without power there is no close frame."""
+    async with csms(accepting) as url:
+        bench = Bench(url, is_active=True)
+        await bench.station.connect()
+        await bench.station.apply("power_on")
+        await bench.station.wait_until_idle()
+        await bench.station.apply("power_off")
+        await bench.station.wait_closed()
+
+    assert bench.events[-1].detail["by"] == "dropped"
+
+
+async def test_connection_without_pong_is_given_up() -> None:
+    """A ping that is never answered ends the connection, whatever TCP believes."""
+
+    async def deaf(socket: ServerConnection) -> None:
+        socket.transport.pause_reading()
+        await over.wait()
+        socket.transport.abort()
+
+    over = asyncio.Event()
+    async with csms(deaf) as url:
+        bench = Bench(url, is_active=True)
+        await bench.station.connect()
+        assert await bench.station.ping(0.01) is None
+        bench.station._carry_out([Ping(timeout_s=0.02)])
+        await bench.station.wait_closed()
+        over.set()
+
+    assert bench.kinds()[-2:] == [EventKind.PING, EventKind.CLOSED]
+    assert bench.events[-1].detail["by"] == "dropped"
+
+
+async def test_impossible_input_is_raised() -> None:
+    """An input that cannot happen is the caller's to know."""
+    bench = Bench("ws://127.0.0.1:9/x", is_active=True)
+    with pytest.raises(LocalProtocolError, match="the power is off"):
+        await bench.station.apply("reboot")
