@@ -289,7 +289,7 @@ class Store:
         except Exception:
             if len(portion) > 1:  # only the culprit is lost
                 return all(self._write_portion([entry]) for entry in portion)
-            logger.exception("The message log lost a frame of %s", portion[0].identity)
+            logger.exception("The message log lost a frame of %r", portion[0].identity)
         self._log.forget(portion)
         return True
 

@@ -141,20 +141,20 @@ async def test_a_killed_csms_keeps_all_it_acknowledged(tmp_path: Path) -> None:
     meter = count(1000)
     csms = CsmsProgram(tmp_path)
     for round_number in range(ROUNDS):
-        csms.start()
-        if round_number == 0:
-            async with csms.api() as api:
-                await register(api, list(books))
-        progress = asyncio.Semaphore(0)
-        load = [
-            asyncio.create_task(charge(csms.ocpp_url, identity, book, meter, progress))
-            for identity, book in books.items()
-        ]
-        async with asyncio.timeout(30):
-            for _ in range(chance.randint(50, 300)):
-                await progress.acquire()
-        csms.kill()
-        await asyncio.gather(*load)
+        with csms:
+            if round_number == 0:
+                async with csms.api() as api:
+                    await register(api, list(books))
+            progress = asyncio.Semaphore(0)
+            load = [
+                asyncio.create_task(charge(csms.ocpp_url, identity, book, meter, progress))
+                for identity, book in books.items()
+            ]
+            async with asyncio.timeout(30):
+                for _ in range(chance.randint(50, 300)):
+                    await progress.acquire()
+            csms.kill()
+            await asyncio.gather(*load)
 
     with csms:
         async with csms.api() as api:
