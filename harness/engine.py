@@ -24,7 +24,7 @@ from harness.evidence import Settings, TagAnswer
 from harness.judge_run import judge_run
 from harness.lag import LagMonitor
 from harness.masking import Masker
-from harness.model import EDITIONS, Json, Scenario
+from harness.model import EDITIONS, Json, Profile, Requirement, Scenario
 from harness.pools import Lease, PoolError, Pools, roles_used, variable_of
 from harness.process import SutProcess
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
@@ -162,7 +162,11 @@ class Engine:
         if not scenario.editions.includes(self.edition):
             return f"not in edition {self.edition} of the case list"
         profiles = self._sut.profiles
-        if profiles is not None and scenario.profile not in profiles:
+        # What is mandatory is so under Core, whichever profile its messages belong to.
+        asked = {scenario.profile}
+        if scenario.requirement is Requirement.MANDATORY:
+            asked.add(Profile.CORE)
+        if profiles is not None and not asked & profiles:
             return f"profile {scenario.profile.value} is not declared (pics.profiles)"
         return ""
 
@@ -489,6 +493,7 @@ def _masked(result: CaseResult, masker: Masker) -> CaseResult:
     return replace(
         result,
         reason=masker.mask(result.reason),
+        variables=masker.mask_json(dict(result.variables)),
         findings=tuple(_masked_finding(finding, masker) for finding in result.findings),
         events=tuple(
             replace(

@@ -107,6 +107,9 @@ class Evidence:
         self.settings = settings
         self.steps = _of_edition(scenario.steps, settings.edition)
         self.variables: dict[str, Json] = dict(variables)
+        self._own_variables = {
+            name: variables[name] for name in scenario.variables if name in variables
+        }
         self.findings: list[Finding] = []
         self.raw: dict[int, SendRaw] = {}
         self.budget_of: dict[str, str] = {}
@@ -178,17 +181,20 @@ class Evidence:
         scope: Mapping[str, Json],
         expect: Fields | None,
         warn: Fields | None,
+        asked: datetime | None = None,
     ) -> tuple[Finding, ...]:
         """Hold a payload against its patterns and keep what they capture.
 
         Args:
             rule: such as ``Authorize.conf``.
+            asked: when the operator asked for it.
 
         Returns:
             The failures; what only warns is noted.
         """
-        failures = self._match(expect, payload, rule, step, event, scope, Severity.FAILURE)
-        self._match(warn, payload, rule, step, event, scope, Severity.WARNING)
+        about = (payload, rule, step, event, scope, asked)
+        failures = self._match(expect, *about, Severity.FAILURE)
+        self._match(warn, *about, Severity.WARNING)
         return failures
 
     def _match(
@@ -199,12 +205,15 @@ class Evidence:
         step: Step,
         event: int | None,
         scope: Mapping[str, Json],
+        asked: datetime | None,
         severity: Severity,
     ) -> tuple[Finding, ...]:
         if pattern is None:
             return ()
         now = datetime.now(UTC)
-        result = matching.match(pattern, payload, variables=scope, now=now, gathered=self._gathered)
+        result = matching.match(
+            pattern, payload, variables=scope, now=now, gathered=self._gathered, asked=asked
+        )
         self.variables |= result.captures
         for name, value in result.gathered.items():
             self._gathered.setdefault(name, []).append(value)
@@ -302,6 +311,7 @@ class Evidence:
             identity=identity,
             verdict=verdict,
             reason=observation.cut_short or _reason(findings, verdict),
+            variables=dict(self._own_variables),
             findings=findings,
             steps=tuple(self._step_result(step) for step in leaves(self.steps)),
             events=tuple(self.wire.events),

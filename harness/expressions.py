@@ -1,7 +1,7 @@
-"""References inside scenario values: `$name`, `${name}` in text, `$now-120s`, `$$`.
+"""References inside scenario values: `$name`, `$level+1`, `${name}` in text, `$now-120s`, `$$`.
 
 Pure: values, variables and the time come in, values go out. There is nothing to evaluate but names
-and shifts of the present, so a scenario cannot run code.
+and shifts of numbers and of the present, so a scenario cannot run code.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ CONNECTORS: Final = 2
 STANDARD_VARIABLES: Final = frozenset(
     {
         "connector_id",
+        "next_connector_id",
         "connectors",
         "all_connectors",
         "other_connectors",
@@ -38,9 +39,13 @@ STANDARD_VARIABLES: Final = frozenset(
     }
 )
 
+_MAX_OFFSET_S: Final = 10**9
 _NAME = r"[a-z][a-z0-9_]*"
 _NOW = r"now(?:[+-][0-9]{1,9}(?:\.[0-9]{1,3})?s)?"
-_WHOLE: Final = re.compile(rf"\$(?P<now>{_NOW})|\$(?P<name>{_NAME})")
+_LATER = rf"\$now(?P<sign>[+-])\$\{{(?P<offset>{_NAME})\}}s"
+_WHOLE: Final = re.compile(
+    rf"\$(?P<now>{_NOW})|{_LATER}|\$(?!now[+-])(?P<name>{_NAME})(?P<shift>[+-][0-9]{{1,9}})?"
+)
 _INSIDE: Final = re.compile(
     rf"\$\$|\$\{{(?P<now>{_NOW})\}}|\$\{{(?P<name>{_NAME})\}}|(?P<stray>\$)"
 )
@@ -67,6 +72,7 @@ def connector_variables(connectors: int = CONNECTORS, connector_id: int = 1) -> 
     numbers: list[Json] = list(range(1, connectors + 1))
     return {
         "connector_id": connector_id,
+        "next_connector_id": connectors + 1,
         "connectors": numbers,
         "all_connectors": [0, *numbers],
         "other_connectors": [number for number in numbers if number != connector_id],
@@ -85,12 +91,13 @@ def resolve(
 ) -> Json:
     """Replace every reference in `value`, at any depth; keys of objects are left alone.
 
-    A text that is nothing but `$name` becomes the variable's value with its type; `${name}` inside
-    a longer text becomes its text.
+    A text that is nothing but `$name` becomes the variable's value with its type, `$name+1` that
+    number and one more, `$now+${name}s` a time so many seconds from now; `${name}` inside a longer
+    text becomes its text.
 
     Raises:
         UnknownVariable: a name has no value.
-        BadExpression: a dollar sign stands alone (`$$` writes one).
+        BadExpression: a dollar sign stands alone (`$$` writes one), or a shift is no number.
     """
     if isinstance(value, dict):
         return {
@@ -104,6 +111,14 @@ def resolve(
     if whole := _WHOLE.fullmatch(value):
         if whole["now"]:
             return _shifted(whole["now"], now, milliseconds=milliseconds)
+        if whole["offset"]:
+            offset_s = _number(whole["offset"], variables)
+            if abs(offset_s) > _MAX_OFFSET_S:
+                raise BadExpression(f"${whole['offset']} is {offset_s:g} s, too far from now")
+            seconds = -offset_s if whole["sign"] == "-" else offset_s
+            return format_time(now + timedelta(seconds=seconds), milliseconds=milliseconds)
+        if whole["shift"]:
+            return _number(whole["name"], variables) + int(whole["shift"])
         return _lookup(whole["name"], variables)
 
     def replaced(found: re.Match[str]) -> str:
@@ -139,7 +154,7 @@ def substitute(value: Json, bindings: Mapping[str, Json]) -> Json:
     Used while states are expanded, so that what a step is bound to never hangs on another binding.
 
     Raises:
-        BadExpression: an object or list would have to stand inside a text.
+        BadExpression: what is bound cannot stand inside a text, or cannot be shifted.
     """
     if isinstance(value, dict):
         return {key: substitute(member, bindings) for key, member in value.items()}
@@ -148,7 +163,17 @@ def substitute(value: Json, bindings: Mapping[str, Json]) -> Json:
     if not isinstance(value, str) or "$" not in value:
         return value
     if whole := _WHOLE.fullmatch(value):
-        return bindings.get(whole["name"], value)
+        bound = bindings.get(whole["name"] or whole["offset"], value)
+        if bound is value or not (whole["shift"] or whole["offset"]):
+            return bound
+        inner = _WHOLE.fullmatch(bound) if isinstance(bound, str) else None
+        if inner and inner["name"] and not inner["shift"]:
+            return value.replace(whole["name"] or whole["offset"], inner["name"])
+        if isinstance(bound, int | float) and not isinstance(bound, bool):
+            if whole["shift"]:
+                return bound + int(whole["shift"])
+            return f"$now{whole['sign']}{bound}s"
+        raise BadExpression(f"{value} needs a number, or a variable that holds one, not {bound!r}")
 
     def replaced(found: re.Match[str]) -> str:
         name = found["name"]
@@ -156,6 +181,8 @@ def substitute(value: Json, bindings: Mapping[str, Json]) -> Json:
             return found[0]
         bound = bindings[name]
         if isinstance(bound, str) and (inner := _WHOLE.fullmatch(bound)):
+            if inner["shift"] or inner["offset"]:
+                raise BadExpression(f"{bound} cannot stand inside a text; capture or set it first")
             return f"${{{inner['now'] or inner['name']}}}"
         return bound if isinstance(bound, str) else _as_text(bound).replace("$", "$$")
 
@@ -179,8 +206,9 @@ def references(value: Json) -> Iterator[str]:
         for found in [whole] if whole else _INSIDE.finditer(value):
             if not whole and found["stray"]:
                 raise BadExpression(_stray(value))
-            if found["name"]:
-                yield found["name"]
+            name = found["name"] or (whole["offset"] if whole else None)
+            if name:
+                yield name
 
 
 def is_reference(value: object) -> bool:
@@ -193,6 +221,13 @@ def _lookup(name: str, variables: Mapping[str, Json]) -> Json:
         return variables[name]
     except KeyError:
         raise UnknownVariable(name) from None
+
+
+def _number(name: str, variables: Mapping[str, Json]) -> float:
+    value = _lookup(name, variables)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadExpression(f"${name} is {value!r}, where a number is needed")
+    return value
 
 
 def _shifted(expression: str, now: datetime, *, milliseconds: bool) -> str:

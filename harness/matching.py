@@ -12,18 +12,20 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias, assert_never
 
 import jsonschema_rs
 
 from harness.checks import printable
-from harness.expressions import resolve
+from harness.expressions import BadExpression, resolve
 from harness.model import Check, Fields, Items, Json, Operator, Pattern, Position, Value
 from harness.results import Finding, Severity
 
 _SHOWN_CHARACTERS: Final = 200
+_SHORTEST_OFFSET_S: Final = 0.1  # a time closer to the present is the present
+_ROUNDING_S: Final = 0.001  # a fraction of less than a millisecond gets lost in a time
 _CERTIFICATE: Final = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----")
 
 
@@ -80,18 +82,21 @@ def match(
     variables: Mapping[str, Json],
     now: datetime,
     gathered: Mapping[str, Sequence[Json]] | None = None,
+    asked: datetime | None = None,
 ) -> MatchResult:
     """Hold `value`, a whole payload, against `pattern`.
 
     Args:
         variables: what `$name` in the pattern stands for.
         now: the present, for `$now` and `approximately`.
+        asked: when the payload was asked for; `approximately` counts from then until `now`.
         gathered: values seen so far under each name of `all_different`.
 
     Raises:
         UnknownVariable: the pattern refers to a variable that has no value.
+        BadExpression: the tolerance of a time is too large to tell anything.
     """
-    matching = _Matching(value, variables, now, gathered or {})
+    matching = _Matching(value, variables, now, gathered or {}, asked or now)
     matching.hold(pattern, value, "$")
     return MatchResult(tuple(matching.mismatches), matching.captures, matching.new_gathered)
 
@@ -223,11 +228,13 @@ class _Matching:
         variables: Mapping[str, Json],
         now: datetime,
         gathered: Mapping[str, Sequence[Json]],
+        asked: datetime,
     ) -> None:
         self._root = root
         self._variables = variables
         self._now = now
         self._gathered = gathered
+        self._asked = asked
         self.mismatches: list[Mismatch] = []
         self.captures: dict[str, Json] = {}
         self.new_gathered: dict[str, Json] = {}
@@ -263,7 +270,9 @@ class _Matching:
 
     def _inner(self, pattern: Pattern, value: object, path: str) -> list[Mismatch]:
         """Hold a value against a pattern inside an operator; keep captures only if it matches."""
-        inner = _Matching(self._root, self._variables, self._now, self._gathered)
+        inner = _Matching(
+            self._root, self._variables, self._now, self._gathered, self._asked
+        )
         inner.hold(pattern, value, path)
         if not inner.mismatches:
             self.captures.update(inner.captures)
@@ -286,7 +295,7 @@ class _Matching:
         elif check.operator is Operator.ALL_DIFFERENT:
             held = self._all_different(str(argument), value)
         elif check.operator is Operator.APPROXIMATELY:
-            held = _approximately(argument, value)
+            held = self._approximately(check.argument, argument, value)
         else:
             held = _SIMPLE[check.operator](argument, value)
         if not held.holds:
@@ -314,7 +323,10 @@ class _Matching:
         if check.operator is Operator.ONLY_CONTAINS and len(value) != 1:
             self._miss(path, check.operator.value, "a list of exactly one", value, check.position)
             return
-        for index, member in enumerate(value):
+        if check.operator is Operator.FIRST and not value:
+            self._miss(path, check.operator.value, "a list of at least one", value, check.position)
+            return
+        for index, member in enumerate(value[:1] if check.operator is Operator.FIRST else value):
             self.mismatches += self._inner(pattern, member, f"{path}[{index}]")
 
     def _conditional(self, operator: Operator, argument: Json, value: object) -> _Held:
@@ -330,6 +342,23 @@ class _Matching:
         if operator is Operator.PRESENT_IF:
             return _Held(not applies or value is not ABSENT, f"present, because {when}")
         return _Held(not applies or value is ABSENT, f"absent, because {when}")
+
+    def _approximately(self, written: Json, argument: Json, value: object) -> _Held:
+        """A time relative to the present is one relative to any moment since it was asked for."""
+        wanted = argument if isinstance(argument, dict) else {}
+        earlier = resolve(written, self._variables, now=self._asked, milliseconds=True)
+        first = parse_time(earlier.get("time")) if isinstance(earlier, dict) else None
+        last, at = parse_time(wanted.get("time")), parse_time(value)
+        tolerance_s = _number(wanted.get("tolerance_s"))
+        if first is None or last is None or tolerance_s is None:
+            raise BadExpression(f"{argument!r} is no time and tolerance")
+        offset_s = abs((last - self._now).total_seconds())
+        if offset_s >= _SHORTEST_OFFSET_S and tolerance_s > offset_s / 3 + _ROUNDING_S:
+            message = f"a tolerance of {tolerance_s:g} s is more than a third of {offset_s:g} s"
+            raise BadExpression(message)
+        tolerance = timedelta(seconds=tolerance_s)
+        holds = at is not None and first - tolerance <= at <= last + tolerance
+        return _Held(holds, f"{wanted.get('time')}, {tolerance_s:g} s more or less")
 
     def _all_different(self, name: str, value: object) -> _Held:
         seen = self._gathered.get(name, ())
@@ -390,16 +419,6 @@ def _at_least(argument: Json, value: object) -> _Held:
     bound, number = _number(argument), _number(value)
     holds = bound is not None and number is not None and number >= bound
     return _Held(holds, f"at least {show(argument)}")
-
-
-def _approximately(argument: Json, value: object) -> _Held:
-    wanted = argument if isinstance(argument, dict) else {}
-    tolerance = _number(wanted.get("tolerance_s")) or 0
-    centre, at = parse_time(wanted.get("time")), parse_time(value)
-    holds = (
-        centre is not None and at is not None and abs((at - centre).total_seconds()) <= tolerance
-    )
-    return _Held(holds, f"{wanted.get('time')}, {tolerance:g} s more or less")
 
 
 def _matches(argument: Json, value: object) -> _Held:

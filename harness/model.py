@@ -20,13 +20,13 @@ NEWEST_EDITION: Final = EDITIONS[-1]
 
 
 class Profile(StrEnum):
-    """The functionalities a certificate lists, by the standard's names."""
+    """The functionalities a certificate lists, in its order, by the standard's names."""
 
     CORE = "Core"
     FIRMWARE_MANAGEMENT = "FirmwareManagement"
-    LOCAL_AUTH_LIST_MANAGEMENT = "LocalAuthListManagement"
-    RESERVATION = "Reservation"
     SMART_CHARGING = "SmartCharging"
+    RESERVATION = "Reservation"
+    LOCAL_AUTH_LIST_MANAGEMENT = "LocalAuthListManagement"
     REMOTE_TRIGGER = "RemoteTrigger"
     SECURITY = "Security"
 
@@ -90,6 +90,7 @@ class Operator(StrEnum):
     APPROXIMATELY = "approximately"  # {time: <time>, tolerance_s: <number>}
     MATCHES = "matches"  # regular expression, whole value
     EACH = "each"  # every element of a list
+    FIRST = "first"  # the first element of a list, which must be there
     ONLY_CONTAINS = "only_contains"  # a list with exactly this one element
     INCLUDES_ALL = "includes_all"
     ALL_DIFFERENT = "all_different"  # across: values gathered under this name all differ
@@ -105,7 +106,7 @@ class Check:
     """One operator with its argument.
 
     `pattern` is the argument as a pattern, for the operators whose argument is one: `absent_or`,
-    `each` and `only_contains`.
+    `each`, `first` and `only_contains`.
     """
 
     operator: Operator

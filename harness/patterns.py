@@ -22,7 +22,9 @@ from harness.yaml_source import Parts, Problem, Source, did_you_mean
 _OPERATORS: Final = frozenset(operator.value for operator in Operator)
 _ALONE: Final = frozenset({Operator.ABSENT, Operator.EMPTY_OR_ABSENT})
 _FLAGS: Final = _ALONE | {Operator.PRESENT, Operator.VALID_PEM}
-_WITH_PATTERN: Final = frozenset({Operator.ABSENT_OR, Operator.EACH, Operator.ONLY_CONTAINS})
+_WITH_PATTERN: Final = frozenset(
+    {Operator.ABSENT_OR, Operator.EACH, Operator.FIRST, Operator.ONLY_CONTAINS}
+)
 _COMPARED: Final = frozenset({Operator.EQUALS, Operator.EQUALS_IGNORING_CASE, Operator.NOT_EQUALS})
 _CONDITIONAL: Final = frozenset({Operator.PRESENT_IF, Operator.ABSENT_IF})
 
@@ -257,7 +259,10 @@ class PayloadReader:
             isinstance(argument, dict)
             and argument.keys() == {"time", "tolerance_s"}
             and isinstance(argument["time"], str)
-            and isinstance(argument["tolerance_s"], int | float)
+            and (
+                isinstance(argument["tolerance_s"], int | float)
+                or is_reference(argument["tolerance_s"])
+            )
         )
         self._require(parts, is_right, "a time and its tolerance stand here", _TIME_HINT)
 

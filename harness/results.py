@@ -145,6 +145,7 @@ class CaseResult:
     """Everything known about one case after it ran.
 
     Attributes:
+        variables: the case's own variables, with the values it ran with; JSON values only.
         own_timers_s: time the case spent in `wait` steps.
         settle_s: time its connection stayed open to see that nothing more came.
         sut_log: what the started program logged meanwhile, masked.
@@ -159,6 +160,7 @@ class CaseResult:
     identity: str = ""
     verdict: Verdict
     reason: str = ""
+    variables: dict[str, object] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     steps: tuple[StepResult, ...] = ()
     events: tuple[Event, ...] = ()

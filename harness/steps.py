@@ -399,6 +399,7 @@ class Steps:
         """Judge a CALL of the CSMS against its step and answer it, whatever it is like."""
         scope = self._evidence.scope(step)
         self._evidence.refer(arrival.event, step)
+        command = self._command_of(step)
         self._evidence.hold(
             arrival.call.payload,
             rule=f"{step.action}.req",
@@ -407,6 +408,7 @@ class Steps:
             scope=scope,
             expect=step.payload,
             warn=step.warn,
+            asked=command.started_at if command else None,
         )
         await self._answer(step, arrival)
 

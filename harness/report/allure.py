@@ -156,6 +156,7 @@ class AllureFiller:
         result.parameters = [
             *result.parameters,
             Parameter("case list", self._edition),
+            *(Parameter(name, printable(str(value))) for name, value in outcome.variables.items()),
             Parameter("charge point", outcome.identity, excluded=True),
         ]
         if outcome.started_at is not None:
