@@ -18,6 +18,8 @@ from websockets.typing import Subprotocol
 
 from simulator.cli import simulate
 
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "play-a-charge-point.md"
+
 ANSWERS: dict[str, dict[str, Any]] = {
     "BootNotification": {
         "status": "Accepted",
@@ -243,3 +245,22 @@ def test_password_from_the_environment() -> None:
     ]
     assert "secret" not in text.output
     assert "00ff" not in raw.output
+
+
+@pytest.mark.slow
+def test_session_of_the_documentation_works() -> None:
+    """The session that the how-to shows does what it says."""
+    text = HOW_TO.read_text(encoding="utf-8")
+    lines = text.partition("```text\n")[2].partition("```")[0]
+    with running_csms() as csms:
+        result = run("--url", csms.url, lines=lines)
+
+    assert result.exit_code == 0, result.output
+    assert csms.actions()[-6:] == [
+        "Authorize",
+        "StartTransaction",
+        "StatusNotification",
+        "StatusNotification",
+        "StopTransaction",
+        "StatusNotification",
+    ]
