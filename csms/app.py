@@ -27,12 +27,27 @@ from csms.files.ftp_server import FtpSettings
 from csms.files.vault import Vault
 from csms.ocppj.handlers import Handlers, HandlerSettings
 from csms.ocppj.server import OcppServer, OcppSettings
+from csms.ocppj.trigger_watch import TriggerWatch
 from csms.operations.authorization_key import AuthorizationKeyEffect, SettlingChecker
+from csms.operations.capabilities import GetConfigurationEffect
 from csms.operations.commanding import Commanding, Effect
 from csms.operations.diagnostics import Diagnostics, ftp_root
 from csms.operations.file_jobs import EVERYWHERE, FileSettings, NoAddress
 from csms.operations.firmware import FirmwareUpdates
+from csms.operations.local_lists import (
+    GetLocalListVersionEffect,
+    LocalLists,
+    SendLocalListEffect,
+)
 from csms.operations.locks import Locks
+from csms.operations.recording import settle_interrupted
+from csms.operations.reservations import (
+    CancelReservationEffect,
+    ReservationExpiry,
+    Reservations,
+    ReserveNowEffect,
+)
+from csms.operations.triggers import TriggerMessageEffect
 from csms.storage import api_tokens, file_jobs
 from csms.storage.firmware import stored_names as stored_firmware
 from csms.storage.store import Store
@@ -187,30 +202,44 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
 
         firmware = FirmwareUpdates(store, files, file_settings, base_url=base_url, now=_now)
         diagnostics = Diagnostics(store, files, file_settings, base_url=base_url, now=_now)
+        await settle_interrupted(store, at=_now())
+        trigger_watch = TriggerWatch()
+        expiry = ReservationExpiry(store, _now)
         credentials = CredentialChecker()
         ocpp = OcppServer(
             settings=_ocpp_settings(settings),
             store=store,
-            handlers=Handlers(store, settings=_handler_settings(settings), now=_now),
+            handlers=Handlers(
+                store, settings=_handler_settings(settings), now=_now, triggers=trigger_watch
+            ),
             credentials=SettlingChecker(credentials, store),
             now=_now,
         )
-        credential_locks = Locks()
+        credential_locks, list_locks, reservation_locks = Locks(), Locks(), Locks()
         effects: dict[str, Effect] = {
+            "CancelReservation": CancelReservationEffect(store, reservation_locks, _now),
             "ChangeConfiguration": AuthorizationKeyEffect(store, credential_locks, _now),
+            "GetConfiguration": GetConfigurationEffect(store, _now),
             "GetDiagnostics": diagnostics,
+            "GetLocalListVersion": GetLocalListVersionEffect(store, list_locks, _now),
+            "ReserveNow": ReserveNowEffect(store, reservation_locks, expiry, _now),
+            "SendLocalList": SendLocalListEffect(store, list_locks, _now),
+            "TriggerMessage": TriggerMessageEffect(store, trigger_watch, _now),
             "UpdateFirmware": firmware.effect,
         }
+        commanding = Commanding(ocpp.commands, effects)
         services = Services(
             store=store,
             ocpp=ocpp,
-            commanding=Commanding(ocpp.commands, effects),
+            commanding=commanding,
             credentials=credentials,
             credential_locks=credential_locks,
             diagnostics=diagnostics,
             files=files,
             firmware=firmware,
+            local_lists=LocalLists(store, commanding, _now),
             now=_now,
+            reservations=Reservations(store, commanding, _now),
         )
         api = create_api(services, api_token=settings.api_token)
         http = HttpServer(api, host=settings.http_host, port=settings.http_port)
@@ -225,11 +254,13 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
                 ocpp.start, "ocpp", "OCPP-J", settings.ocpp_host, settings.ocpp_port
             )
             await diagnostics.start()
+            await expiry.start()
             services.is_serving.set()
             yield CentralSystem(settings, ocpp, http, has_tokens=has_tokens)
         finally:
             services.is_serving.clear()
             await asyncio.gather(ocpp.close(), http.close(), diagnostics.close())
+            await expiry.close()
     finally:
         await store.close()
 

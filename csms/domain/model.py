@@ -57,6 +57,7 @@ class ChargePoint:
         accepted_at: when a BootNotification was last answered Accepted. Only then does the
             charge point know; the operator's decision alone is not enough.
         last_seen_at: the last sign of life that was written down; a live session knows better.
+        send_local_list_max_length: entries one SendLocalList may have, as the operator set it.
     """
 
     identity: str
@@ -69,6 +70,7 @@ class ChargePoint:
     booted_at: datetime | None = None
     accepted_at: datetime | None = None
     last_seen_at: datetime | None = None
+    send_local_list_max_length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 from jsonschema_rs import Draft4Validator
 
+from csms.domain.authorization import fold
 from csms.domain.times import format_time, parse_time
 from csms.ocppj.schemas import FROM_CENTRAL_SYSTEM, Schema, sent_schema
 
@@ -113,8 +114,25 @@ def _further(action: str, payload: dict[str, Any]) -> Iterator[Problem]:
             yield Problem("chargingProfile.chargingProfilePurpose", "must be TxProfile")
         if "transactionId" in profile:
             yield Problem("chargingProfile.transactionId", "there is no transaction yet")
-    if action == "SendLocalList" and payload["listVersion"] < 1:  # errata v4.0 3.52 (CS-LAL-02)
+    if action == "SendLocalList":
+        yield from _wrong_in_list(payload)
+
+
+def _wrong_in_list(payload: dict[str, Any]) -> Iterator[Problem]:
+    if payload["listVersion"] < 1:  # errata v4.0 3.52 (CS-LAL-02)
         yield Problem("listVersion", "must be at least 1")
+    tags: set[str] = set()
+    for index, entry in enumerate(payload.get("localAuthorizationList", ())):
+        path = f"localAuthorizationList[{index}]"
+        tag = fold(entry["idTag"])
+        if tag in tags:  # §6.41 (CS-LAL-04)
+            yield Problem(f"{path}.idTag", "is on the list twice; letter case does not matter")
+        tags.add(tag)
+        info = entry.get("idTagInfo")
+        if info is None and payload["updateType"] == "Full":  # §7.1 (CS-LAL-03)
+            yield Problem(f"{path}.idTagInfo", "is required in a full list")
+        if info is not None and info["status"] == "ConcurrentTx":  # §7.2 (CS-AUTH-03)
+            yield Problem(f"{path}.idTagInfo.status", "is only said of a StartTransaction")
 
 
 def _not_ascii(path: str, name: str, value: Any) -> Iterator[Problem]:

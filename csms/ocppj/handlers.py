@@ -207,9 +207,13 @@ class Handlers:
         record_id = self._triggers.match(
             received.identity, received.action, connector_id, received.received_at
         )
-        if record_id is not None:
-            message = FollowingMessage(received.message_id, connector_id, received.received_at)
+        if record_id is None:
+            return
+        message = FollowingMessage(received.message_id, connector_id, received.received_at)
+        try:
             await self._store.write(partial(triggers.follow, record_id=record_id, message=message))
+        except StorageError as exc:  # what the message itself says is stored
+            logger.error("%s: a triggered message was not noted: %s", received.identity, exc)
 
     async def _notification(self, received: Received) -> dict[str, Any]:
         return {}

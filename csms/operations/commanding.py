@@ -13,13 +13,23 @@ from csms.ocppj.commands import Commands
 from csms.ocppj.outcomes import CommandOutcome
 
 
+def _ignore(record_id: int) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A command somebody gave: the payload is OCPP's, as it will be sent."""
+    """A command somebody gave.
+
+    Attributes:
+        payload: OCPP's, as it will be sent.
+        on_recorded: is told the id of what an effect wrote down before sending.
+    """
 
     identity: str
     action: str
     payload: dict[str, Any]
+    on_recorded: Callable[[int], None] = _ignore
 
 
 Send: TypeAlias = Callable[[], Awaitable[CommandOutcome]]
@@ -52,8 +62,9 @@ class Commanding:
         payload: dict[str, Any],
         *,
         timeout_s: float | None = None,
+        on_recorded: Callable[[int], None] = _ignore,
     ) -> CommandOutcome:
-        """Send a command and wait until it ended; see `Commands.send`.
+        """Send a command and wait until it ended; see `Commands.send` and `Order`.
 
         Raises:
             InvalidCommand: it must not be sent; nothing was.
@@ -65,4 +76,4 @@ class Commanding:
         effect = self._effects.get(action)
         if effect is None:
             return await send()
-        return await effect.carry_out(Order(identity, action, payload), send)
+        return await effect.carry_out(Order(identity, action, payload, on_recorded), send)

@@ -17,7 +17,14 @@ from csms.domain.model import (
 )
 from csms.storage import history
 from csms.storage.database import insert
-from csms.storage.tables import charge_points, connections, connectors
+from csms.storage.tables import (
+    capabilities,
+    charge_points,
+    connections,
+    connectors,
+    local_list_entries,
+    local_lists,
+)
 
 
 class Changes(TypedDict, total=False):
@@ -26,6 +33,7 @@ class Changes(TypedDict, total=False):
     registration: RegistrationStatus
     credential: str | None
     heartbeat_interval_s: int | None
+    send_local_list_max_length: int | None
 
 
 _GET = select(charge_points).where(charge_points.c.identity == bindparam("identity"))
@@ -83,6 +91,7 @@ def register(
     registration: RegistrationStatus = RegistrationStatus.ACCEPTED,
     credential: str | None = None,
     heartbeat_interval_s: int | None = None,
+    send_local_list_max_length: int | None = None,
 ) -> ChargePoint:
     """Make a charge point known and return it; one that is known stays as it is."""
     row = {
@@ -90,6 +99,7 @@ def register(
         "registration": registration.value,
         "credential": credential,
         "heartbeat_interval_s": heartbeat_interval_s,
+        "send_local_list_max_length": send_local_list_max_length,
         "registered_at": at,
         "updated_at": at,
     }
@@ -118,8 +128,9 @@ def settle_credential(connection: Connection, *, either: str, proven: str) -> No
 
 
 def remove(connection: Connection, identity: str) -> bool:
-    """Forget a charge point and its connectors; its transactions and history stay."""
-    connection.execute(delete(connectors).where(connectors.c.identity == identity))
+    """Forget a charge point and what it holds; its transactions and history stay."""
+    for table in (connectors, capabilities, local_lists, local_list_entries):
+        connection.execute(delete(table).where(table.c.identity == identity))
     result = connection.execute(delete(charge_points).where(charge_points.c.identity == identity))
     return result.rowcount > 0
 
@@ -184,4 +195,5 @@ def _charge_point(row: Row[Any]) -> ChargePoint:
         booted_at=row.booted_at,
         accepted_at=row.accepted_at,
         last_seen_at=row.last_seen_at,
+        send_local_list_max_length=row.send_local_list_max_length,
     )

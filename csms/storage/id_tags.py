@@ -68,5 +68,10 @@ def page(connection: Connection, *, after: str | None = None, limit: int = 100) 
     return [_id_tag(row) for row in connection.execute(query)]
 
 
+def everything(connection: Connection) -> list[IdTag]:
+    """Return all tags in order of their folded form."""
+    return [_id_tag(row) for row in connection.execute(select(id_tags).order_by(id_tags.c.key))]
+
+
 def _id_tag(row: Row[Any]) -> IdTag:
     return IdTag(row.id_tag, AuthorizationStatus(row.status), row.expires_at, row.parent_id_tag)

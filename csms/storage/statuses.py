@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Connection, bindparam, select
 
 from csms.domain.model import ConnectorState, StatusRecord
+from csms.domain.reservations import ENDING_STATUSES
 from csms.domain.statuses import StatusReport, is_newer
-from csms.storage import history
+from csms.storage import history, reservations
 from csms.storage.database import insert
 from csms.storage.tables import connectors, statuses
 
@@ -51,6 +52,14 @@ def record(connection: Connection, identity: str, report: StatusReport) -> bool:
     history.record(connection, statuses, row | unchanging)
     if is_current:
         connection.execute(_SET, row | {"ordered_at": report.ordered_at, "is_stale": False})
+        if report.status in ENDING_STATUSES:
+            reservations.terminate(
+                connection,
+                identity,
+                connector_id=report.connector_id,
+                status=report.status,
+                at=report.received_at,
+            )
     return is_current
 
 

@@ -79,6 +79,7 @@ charge_points = Table(
     Column("booted_at", UtcDateTime),
     Column("accepted_at", UtcDateTime),
     Column("last_seen_at", UtcDateTime),
+    Column("send_local_list_max_length", Integer),
 )
 
 connectors = Table(
@@ -124,6 +125,97 @@ id_tags = Table(
     Column("status", Text, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("parent_id_tag", Text),
+)
+
+# Configuration keys a charge point only reads out, such as how long a list it takes.
+capabilities = Table(
+    "capabilities",
+    metadata,
+    Column("identity", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("reported_at", UtcDateTime, nullable=False),
+)
+
+local_lists = Table(
+    "local_lists",
+    metadata,
+    Column("identity", Text, primary_key=True),
+    Column("version", Integer),
+    Column("is_known", Boolean, nullable=False),  # but for updates whose end is open
+    Column("is_ours", Boolean, nullable=False),
+    Column("is_complete", Boolean, nullable=False),
+    Column("accepted_at", UtcDateTime),
+    Column("settled_update_id", _RecordId),  # up to here no end is open any more
+    Column("highest_version", Integer, nullable=False),
+    Column("reported_version", BigInteger),
+    Column("reported_at", UtcDateTime),
+    Column("is_version_told", Boolean, nullable=False),  # it once reported what it had accepted
+    Column("split_from", Integer),  # versions of a list that is being sent in portions
+    Column("split_until", Integer),
+)
+
+local_list_entries = Table(
+    "local_list_entries",
+    metadata,
+    Column("identity", Text, primary_key=True),
+    Column("key", Text, primary_key=True),  # the folded tag
+    Column("id_tag", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("parent_id_tag", Text),
+)
+
+local_list_updates = Table(
+    "local_list_updates",
+    metadata,
+    _id(),
+    Column("identity", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("update_type", Text, nullable=False),
+    Column("entry_count", Integer, nullable=False),
+    Column("entries", _Json),  # as long as its end is open
+    Column("status", Text, nullable=False),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
+    Index(None, "identity", "id"),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    _id(),
+    Column("identity", Text, nullable=False),
+    Column("reservation_id", Integer, nullable=False),
+    Column("connector_id", Integer, nullable=False),
+    Column("id_tag", Text, nullable=False),
+    Column("parent_id_tag", Text),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("refusal", Text),
+    Column("cancellation", Text),
+    Column("transaction_id", Integer),
+    Column("ended_by", Text),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Index(None, "identity", "id"),
+    Index(None, "reservation_id"),
+    Index(None, "state", "expires_at"),
+    sqlite_autoincrement=True,
+)
+
+triggers = Table(
+    "triggers",
+    metadata,
+    _id(),
+    Column("identity", Text, nullable=False),
+    Column("requested_message", Text, nullable=False),
+    Column("connector_id", Integer),
+    Column("status", Text, nullable=False),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("answered_at", UtcDateTime),
+    Column("followed_by", _Json, nullable=False),
+    Index(None, "identity", "id"),
 )
 
 transactions = Table(

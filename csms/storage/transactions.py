@@ -24,7 +24,7 @@ from csms.domain.transactions import (
     stop_flags,
     unique,
 )
-from csms.storage import id_tags
+from csms.storage import id_tags, reservations
 from csms.storage.database import insert, new_id
 from csms.storage.tables import orphan_stops, transactions
 
@@ -155,7 +155,15 @@ def start(connection: Connection, begun: Start, *, allow_concurrent: bool) -> St
             "flags": list(flags),
         },
     )
-    return Started(new_id(result), info, is_repeated=False)
+    transaction_id = new_id(result)
+    reservations.use(
+        connection,
+        begun,
+        transaction_id=transaction_id,
+        group=None if tag is None else tag.parent_id_tag,
+        is_accepted=info.status is AuthorizationStatus.ACCEPTED,
+    )
+    return Started(transaction_id, info, is_repeated=False)
 
 
 def stop(connection: Connection, ended: Stop) -> Stopped:

@@ -18,8 +18,11 @@ from csms.web import (
     health,
     history,
     id_tags,
+    local_lists,
     problems,
+    reservations,
     transactions,
+    triggers,
 )
 from csms.web.gate import MAX_BODY_BYTES, Gate
 from csms.web.services import Services
@@ -74,6 +77,9 @@ def create_api(services: Services, *, api_token: str | None) -> ASGIApp:
         history,
         firmware,
         diagnostics,
+        local_lists,
+        reservations,
+        triggers,
     ):
         v1.include_router(module.router)
     app.include_router(v1)

@@ -197,6 +197,8 @@ async def _changes(body: ChargePointBody, services: Services) -> Changes:
         changes["registration"] = body.registration
     if "heartbeat_interval" in named:
         changes["heartbeat_interval_s"] = body.heartbeat_interval
+    if "send_local_list_max_length" in named:
+        changes["send_local_list_max_length"] = body.send_local_list_max_length
     try:
         if body.authorization_key is not None:
             changes["credential"] = credentials.for_key(body.authorization_key)
@@ -217,6 +219,7 @@ def _view(charge_point: ChargePoint, services: Services) -> ChargePointView:
         registration=charge_point.registration,
         credential=credentials.kind(charge_point.credential),
         heartbeat_interval=charge_point.heartbeat_interval_s,
+        send_local_list_max_length=charge_point.send_local_list_max_length,
         is_connected=session is not None,
         connected_at=None if session is None else session.connected_at,
         remote_address=None if session is None else session.remote_address,

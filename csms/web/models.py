@@ -105,6 +105,13 @@ class ChargePointBody(Body):
     heartbeat_interval: int | None = Field(
         None, strict=True, ge=1, lt=2**31, description="Seconds; null for the setting of the CSMS."
     )
+    send_local_list_max_length: int | None = Field(
+        None,
+        strict=True,
+        ge=1,
+        lt=2**31,
+        description="Entries that one SendLocalList may have; null for what the charge point says.",
+    )
 
 
 class BootView(View):
@@ -128,6 +135,7 @@ class ChargePointView(View):
     registration: RegistrationStatus
     credential: Literal["none", "key", "password"]
     heartbeat_interval: int | None = Field(description="Seconds; null: the setting of the CSMS.")
+    send_local_list_max_length: int | None
     is_connected: bool
     connected_at: Time | None
     remote_address: str | None

@@ -17,7 +17,9 @@ from csms.ocppj.server import OcppServer
 from csms.operations.commanding import Commanding
 from csms.operations.diagnostics import Diagnostics
 from csms.operations.firmware import FirmwareUpdates
+from csms.operations.local_lists import LocalLists
 from csms.operations.locks import Locks
+from csms.operations.reservations import Reservations
 from csms.storage import charge_points
 from csms.storage.store import Store
 from csms.web.problems import Problem
@@ -36,6 +38,8 @@ class Services:
     files: Vault
     firmware: FirmwareUpdates
     diagnostics: Diagnostics
+    local_lists: LocalLists
+    reservations: Reservations
     is_serving: asyncio.Event = field(default_factory=asyncio.Event)
 
 

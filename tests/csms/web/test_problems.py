@@ -16,7 +16,9 @@ from csms.ocppj.server import OcppServer
 from csms.operations.commanding import Commanding
 from csms.operations.diagnostics import Diagnostics
 from csms.operations.firmware import FirmwareUpdates
+from csms.operations.local_lists import LocalLists
 from csms.operations.locks import Locks
+from csms.operations.reservations import Reservations
 from csms.storage.store import Store
 from csms.web.api import create_api
 from csms.web.problems import Problem, field_name, respond
@@ -43,6 +45,8 @@ async def test_defect_is_a_problem_without_details_and_logged_once(
         files=cast(Vault, None),
         firmware=cast(FirmwareUpdates, None),
         diagnostics=cast(Diagnostics, None),
+        local_lists=cast(LocalLists, None),
+        reservations=cast(Reservations, None),
         now=lambda: datetime.now(UTC),
     )
     app = create_api(services, api_token=TOKEN)
