@@ -52,7 +52,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "harness/sut_file.py": "tests/harness/test_sut.py",
     "harness/system.py": "tests/harness/test_engine.py",
     "harness/terminal.py": "tests/harness/test_cli.py",
-    "harness/wire.py": "tests/harness/test_runner.py",
     "simulator/errors.py": "tests/simulator/test_session.py",
     "simulator/outputs.py": "tests/simulator/test_client.py",
     "simulator/trace.py": "tests/simulator/test_client.py",

@@ -1,11 +1,15 @@
 """Fail when a test run skipped something; prints the totals of a JUnit file.
 
-CI installs every system part a test may need, so a skip there hides a check that did not run.
+CI installs every system part a test may need, so a skip there hides a check that did not run. Only
+what compares the project with something outside of it may be skipped where that is not at hand.
 """
 
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+
+
+OUTSIDE = "not part of the project"
 
 
 def skipped_tests(junit: Path) -> list[str]:
@@ -15,6 +19,7 @@ def skipped_tests(junit: Path) -> list[str]:
         f"{case.get('classname')}::{case.get('name')}: {skip.get('message')}"
         for case in root.iter("testcase")
         for skip in case.iter("skipped")
+        if OUTSIDE not in skip.get("message", "")
     ]
 
 

@@ -36,6 +36,13 @@ def test_a_skip_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "tests.b::test_b: needs strace" in capsys.readouterr().err
 
 
+def test_what_is_outside_of_the_project_may_be_missing(tmp_path: Path) -> None:
+    """A comparison with reference material that is not at hand may be skipped."""
+    reason = "the catalogue is not part of the project"
+
+    assert main(junit(tmp_path, CLEAN, SKIPPED.replace("needs strace", reason))) == 0
+
+
 def test_missing_results_are_a_failure(tmp_path: Path) -> None:
     """A run that crashed before it wrote results did not pass."""
     assert main(tmp_path / "none.xml") == 1
