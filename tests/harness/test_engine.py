@@ -17,7 +17,7 @@ import pytest
 from harness.drivers.driver import Credentials
 from harness.drivers.http import RequestTemplate
 from harness.engine import Engine, EngineError, RunOptions, new_event_loop
-from harness.model import EditionRange, Profile
+from harness.model import EditionRange, Profile, Requirement
 from harness.results import Verdict
 from harness.sut import Budget, StartSpec, SystemUnderTest
 from tests.faults import EveryAnswerBent, Slow, nothing
@@ -447,6 +447,33 @@ async def test_undeclared_cases_do_not_apply(tmp_path: Path) -> None:
     assert "profile Core is not declared" in case.reason
     assert "edition 2025-02" in other.reason
     assert miniature.calls == []
+
+
+async def test_what_is_mandatory_applies_with_core(tmp_path: Path) -> None:
+    """The certificate counts a mandatory case under Core, whichever profile it belongs to."""
+    diagnostics = replace(
+        scenario(tmp_path, BOOT),
+        profile=Profile.FIRMWARE_MANAGEMENT,
+        requirement=Requirement.MANDATORY,
+    )
+    firmware = replace(diagnostics, requirement=Requirement.CONDITIONAL)
+    async with Miniature() as miniature:
+        sut = system(miniature, profiles=frozenset({Profile.CORE}))
+        async with Engine(sut, options(tmp_path)) as engine:
+            reasons = [engine.not_applicable(one) for one in (diagnostics, firmware)]
+
+    assert reasons == ["", "profile FirmwareManagement is not declared (pics.profiles)"]
+
+
+async def test_a_cases_own_variables_are_told(tmp_path: Path) -> None:
+    """A result names the variables of the case with the values of this run."""
+    timed = replace(scenario(tmp_path, BOOT), variables={"offset_s": 3, "who": "$identity"})
+    async with Miniature() as miniature:
+        sut = replace(system(miniature), variables={"offset_s": 30})
+        async with Engine(sut, options(tmp_path)) as engine:
+            case = await engine.run_case(timed)
+
+    assert case.variables == {"offset_s": 30, "who": case.identity}
 
 
 async def test_nothing_secret_leaves_the_engine(tmp_path: Path) -> None:

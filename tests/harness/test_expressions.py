@@ -114,9 +114,51 @@ def test_scope_puts_a_steps_own_bindings_over_the_variables() -> None:
     assert variables["flag"] is True
 
 
+def test_numbers_and_times_can_be_shifted() -> None:
+    """`$name+1` is the number after, `$now+${name}s` so many seconds from now."""
+    variables: dict[str, Json] = {"level": 4, "wait_s": 2.5}
+
+    def shown(value: Json) -> Json:
+        return resolve(value, variables, now=NOW, milliseconds=True)
+
+    assert (shown("$level+1"), shown("$level-10"), shown("$level")) == (5, -6, 4)
+    assert shown("$now+${wait_s}s") == "2026-01-31T12:34:59.289Z"
+    assert shown("$now-${wait_s}s") == "2026-01-31T12:34:54.289Z"
+    assert list(references(["$level+1", "$now-${wait_s}s"])) == ["level", "wait_s"]
+
+
+@pytest.mark.parametrize("written", ["$tag+1", "$flag+1", "$list-1", "$now+${tag}s"])
+def test_only_numbers_can_be_shifted(written: str) -> None:
+    """A shift of anything else is the scenario's error."""
+    with pytest.raises(BadExpression, match="where a number is needed"):
+        resolved(written)
+
+
+@pytest.mark.parametrize("offset_s", [10**9 + 1, -1e300])
+def test_times_stay_in_the_calendar(offset_s: float) -> None:
+    """An offset beyond a thousand million seconds is refused."""
+    with pytest.raises(BadExpression, match="too far from now"):
+        resolve("$now+${o}s", {"o": offset_s}, now=NOW, milliseconds=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "bound"),
+    [("$a+1", "$b+1"), ("$a+1", "text"), ("$now+${a}s", True), ("x ${a}", "$b+1")],
+)
+def test_a_shift_of_a_shift_is_refused(value: str, bound: Json) -> None:
+    """What could not be written by hand cannot come out of bindings either."""
+    with pytest.raises(BadExpression):
+        substitute(value, {"a": bound})
+
+
 @pytest.mark.parametrize(
     ("value", "bindings", "wanted"),
     [
+        ("$a+1", {"a": "$b"}, "$b+1"),
+        ("$a-1", {"a": 5}, 4),
+        ("$a+1", {}, "$a+1"),
+        ("$now+${a}s", {"a": "$b"}, "$now+${b}s"),
+        ("$now-${a}s", {"a": 5}, "$now-5s"),
         ("$a", {"a": "$b"}, "$b"),
         ("$a", {"a": 5}, 5),
         ("x ${a}", {"a": "$b"}, "x ${b}"),
@@ -141,6 +183,7 @@ def test_connectors_follow_from_their_number() -> None:
     assert variables["connectors"] == [1, 2, 3]
     assert variables["other_connectors"] == [1, 3]
     assert variables["unknown_connector_id"] == 4
+    assert variables["next_connector_id"] == 4
 
 
 def _escaped(value: Json) -> Json:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.expressions import UnknownVariable
+from harness.expressions import BadExpression, UnknownVariable, format_time
 from harness.matching import MatchResult, compiled, findings, is_equal, match, show
 from harness.model import Check, Fields, Items, Json, Operator, Pattern, Position, Value
 from harness.results import Severity
@@ -29,6 +29,7 @@ JSON = st.recursive(
     max_leaves=6,
 )
 MISSING: Any = object()
+WITH_PATTERN = ("absent_or", "each", "first", "only_contains")
 
 
 def pattern(written: Json) -> Pattern:
@@ -44,7 +45,7 @@ def pattern(written: Json) -> Pattern:
 
 
 def check(name: str, argument: Json) -> Check:
-    nested = pattern(argument) if name in ("absent_or", "each", "only_contains") else None
+    nested = pattern(argument) if name in WITH_PATTERN else None
     return Check(Operator(name), argument, AT, nested)
 
 
@@ -100,7 +101,15 @@ PEM = (
         ),
         ("matches", "[0-9a-f]{2,4}", ["0a", "ffff"], ["0", "0a\n", "x0a", "0aG", 12, MISSING]),
         ("matches", "a|b", ["a", "b"], ["ab", "xb"]),
+        (
+            "approximately",
+            {"time": "$now", "tolerance_s": 5},
+            ["2026-01-31T12:00:05Z", "2026-01-31T11:59:55Z"],
+            ["2026-01-31T12:00:05.001Z", "2026-01-31T11:59:54.999Z"],
+        ),
         ("each", {"at_least": 1}, [[], [1, 2]], [[0], "a", MISSING]),
+        ("first", {"at_least": 1}, [[1], [1, 0]], [[], [0, 1], 1, MISSING]),
+        ("first", {"id": "a"}, [[{"id": "a"}, 5]], [[{"id": "b"}, {"id": "a"}], [5]]),
         (
             "only_contains",
             {"id": "a"},
@@ -162,6 +171,38 @@ def test_conditions_look_at_the_whole_payload(payload: object, matches: bool) ->
     }
 
     assert held(written, payload).is_match is matches
+
+
+@pytest.mark.parametrize(
+    ("at", "matches"),
+    [
+        ("2026-01-31T12:00:01.9Z", False),
+        ("2026-01-31T12:00:02Z", True),
+        ("2026-01-31T12:00:14Z", True),
+        ("2026-01-31T12:00:14.1Z", False),
+    ],
+)
+def test_a_time_may_count_from_when_it_was_asked_for(at: str, matches: bool) -> None:
+    """An expiry 3 s after the order is right however long the order took, 10 s here."""
+    written: Json = {"f": {"approximately": {"time": "$now+${offset_s}s", "tolerance_s": "$t"}}}
+    now = NOW + timedelta(seconds=10)
+    variables: dict[str, Json] = {"offset_s": 3, "t": 1}
+
+    result = match(pattern(written), {"f": at}, variables=variables, now=now, asked=NOW)
+
+    assert result.is_match is matches
+
+
+@pytest.mark.parametrize(("offset_s", "tolerance_s"), [(3, 1), (-3, 1), (30, 10), (0, 60)])
+def test_a_tolerance_is_at_most_a_third_of_the_offset(offset_s: int, tolerance_s: int) -> None:
+    """A larger one is the scenario's error, not the CSMS's: the rule could hardly fail."""
+    written: Json = {"f": {"approximately": {"time": "$now+${o}s", "tolerance_s": "$t"}}}
+    at = format_time(NOW + timedelta(seconds=offset_s), milliseconds=True)
+
+    assert held(written, {"f": at}, {"o": offset_s, "t": tolerance_s}).is_match
+    if offset_s:
+        with pytest.raises(BadExpression, match="more than a third of"):
+            held(written, {"f": at}, {"o": offset_s, "t": tolerance_s + 0.1})
 
 
 def test_all_different_compares_with_what_was_gathered() -> None:
