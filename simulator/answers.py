@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.boot import Registration
+from simulator.charging_profiles import Unit
 from simulator.clock import Moment
 from simulator.connector import Connector, Permission, Status
 from simulator.keys import ChangeStatus
@@ -86,7 +87,7 @@ def get_configuration(station: ChargePoint, request: Request, now: Moment) -> Re
 def remote_start_transaction(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Begin as if the idTag had been presented, or at once, as AuthorizeRemoteTxRequests says.
 
-    Spec: §5.11. A charging profile in the request is passed over: smart charging is not done here.
+    Spec: §5.11. A charging profile in the request is for the transaction to come.
     """
     number = request.get("connector_id")
     numbers = [number] if number is not None else station.charging_order()
@@ -98,6 +99,9 @@ def remote_start_transaction(station: ChargePoint, request: Request, now: Moment
     if not free:
         return _status("Rejected")
     connector, id_tag = free[0], request["id_tag"]
+    profile = request.get("charging_profile")
+    if profile is not None and not station.smart_charging.expect(connector.id, profile):
+        return _status("Rejected")
 
     def start(now: Moment) -> None:
         if station.keys.boolean("AuthorizeRemoteTxRequests"):
@@ -145,6 +149,27 @@ def unlock_connector(station: ChargePoint, request: Request, now: Moment) -> Res
     return _status("Unlocked", unlock)
 
 
+def set_charging_profile(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Install a charging profile (§5.16)."""
+    profile = request["cs_charging_profiles"]
+    return _status(station.smart_charging.set_profile(request["connector_id"], profile))
+
+
+def clear_charging_profile(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Drop charging profiles (§5.5)."""
+    return _status(station.smart_charging.clear(request))
+
+
+def get_composite_schedule(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Report the limits that result from all profiles (§5.7)."""
+    unit = request.get("charging_rate_unit")
+    return Response(
+        station.smart_charging.composite_schedule(
+            request["connector_id"], request["duration"], unit and Unit(unit), now
+        )
+    )
+
+
 def _stop(station: ChargePoint, connector: Connector, reason: Reason) -> Callable[[Moment], object]:
     return lambda now: station.charging.stop(connector, reason, now)
 
@@ -153,11 +178,14 @@ HANDLERS: Final[dict[str, Callable[[ChargePoint, Request, Moment], Response]]] =
     "ChangeAvailability": change_availability,
     "ChangeConfiguration": change_configuration,
     "ClearCache": clear_cache,
+    "ClearChargingProfile": clear_charging_profile,
     "DataTransfer": data_transfer,
+    "GetCompositeSchedule": get_composite_schedule,
     "GetConfiguration": get_configuration,
     "RemoteStartTransaction": remote_start_transaction,
     "RemoteStopTransaction": remote_stop_transaction,
     "Reset": reset,
+    "SetChargingProfile": set_charging_profile,
     "UnlockConnector": unlock_connector,
 }
 

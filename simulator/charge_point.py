@@ -18,7 +18,7 @@ from simulator.answers import HANDLERS, OCCUPIED
 from simulator.authorization import IdTagStore
 from simulator.boot import BootEvent, Registration
 from simulator.charging import Charging, is_busy
-from simulator.clock import Moment
+from simulator.clock import Moment, parse_time
 from simulator.connector import Connector, Report, Status
 from simulator.delivery import Delivery
 from simulator.errors import LocalProtocolError, RemoteProtocolError
@@ -42,6 +42,7 @@ from simulator.queue import TransactionQueue
 from simulator.registration import Registrar
 from simulator.reporting import StatusReports
 from simulator.session import Reply, Request
+from simulator.smart_charging import SmartCharging
 from simulator.transactions import NO_ID, Reason
 from simulator.wire import Wire
 
@@ -126,6 +127,7 @@ class ChargePoint:
             power_w=power_w,
             holds_back=holds_back,
         )
+        self.smart_charging = SmartCharging(self.wire, self.connectors, refresh=self.refresh)
         self._scripted: dict[str, deque[ScriptedAnswer]] = {}
         self._late_answers = 0
         self._soft_reset_waits = False
@@ -332,9 +334,9 @@ class ChargePoint:
             return CallError(call.message_id, "FormationViolation", call.defects[0]), None
         try:
             request = payloads.read_request(call.action, call.payload)
+            response = HANDLERS[call.action](self, request, now)
         except RemoteProtocolError as exc:
             return CallError(call.message_id, exc.code, exc.description), None
-        response = HANDLERS[call.action](self, request, now)
         return CallResult(call.message_id, response.payload), response.follow_up
 
     # --- what answers ask for ------------------------------------------------------------------
@@ -501,16 +503,21 @@ class ChargePoint:
                 given, connector_id = answer.get("transactionId"), sent.get("connectorId")
                 if isinstance(given, int) and isinstance(connector_id, int) and given != NO_ID:
                     self.transactions_by_script[given] = connector_id
+                    begun_at = parse_time(sent.get("timestamp")) or now.at
+                    self.smart_charging.begun_by_script[connector_id] = (given, begun_at)
             case "StopTransaction":
                 given = sent.get("transactionId")
                 if isinstance(given, int):
-                    self.transactions_by_script.pop(given, None)
+                    ended = self.transactions_by_script.pop(given, None)
+                    if ended is not None:
+                        self.smart_charging.begun_by_script.pop(ended, None)
 
     def _transmit(self, text: str, request: Request | None = None) -> None:
         self.wire.outputs.append(Transmit(text, request))
 
     def _finish(self, now: Moment) -> list[Output]:
         """Send what may be sent, and hand all outputs over."""
+        self.smart_charging.apply(now)
         if self.connectors[0].inoperative_scheduled:
             self.refresh(self.connectors[0], now)
         if self._soft_reset_waits and self._has_said_goodbye():

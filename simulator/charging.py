@@ -493,7 +493,8 @@ class Charging:
             connector.change(is_available=False, is_done=False)
         self._reports.refresh(connector, now)
         self._watch_preparing(connector, now)
-        connector.meter.set_power(self._power_w if connector.flows else 0.0, now.s)
+        power_w = min(self._power_w, connector.limit_w) if connector.flows else 0.0
+        connector.meter.set_power(power_w, now.s)
 
 
 def is_busy(connector: Connector) -> bool:

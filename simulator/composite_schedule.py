@@ -21,6 +21,7 @@ from simulator.charging_profiles import DEFAULT_PHASES, Kind, Period, Profile, P
 VOLTAGE_V: Final = Decimal(230)  # nominal, phase to neutral (errata 3.68)
 _SECOND: Final = timedelta(seconds=1)
 _TENTH: Final = Decimal("0.1")
+_HORIZON_S: Final = 8 * 86_400  # longer than any recurrence
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,12 @@ def _convert(period: Period, have: Unit, want: Unit) -> Decimal:
 
 
 # --- when something may change -------------------------------------------------------------------
+
+
+def next_change_s(situation: Situation, now: datetime) -> int | None:
+    """Return in how many seconds a limit may change next; None: not within eight days."""
+    instants = _instants(situation, now, _HORIZON_S)
+    return instants[1] if len(instants) > 1 else None
 
 
 def _instants(situation: Situation, now: datetime, duration_s: int) -> list[int]:

@@ -6,6 +6,7 @@ faulted and so on. Only Finishing needs the past. Cell names (A2 … I8) are tho
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -105,6 +106,7 @@ class Inputs:
         is_permitted: somebody was authorised and the transaction has not begun.
         has_transaction: a transaction runs.
         is_withheld: the EVSE gives no energy, whatever the EV wants.
+        is_paused: charging profiles allow nothing at this time.
         is_done: the user's session is over, but the cable is still in.
         is_available: not taken out of service by ChangeAvailability.
         is_reserved: kept for somebody who has not come yet.
@@ -117,6 +119,7 @@ class Inputs:
     is_permitted: bool = False
     has_transaction: bool = False
     is_withheld: bool = False
+    is_paused: bool = False
     is_done: bool = False
     is_available: bool = True
     is_reserved: bool = False
@@ -128,7 +131,7 @@ def status_of(inputs: Inputs) -> Status:
     if inputs.is_faulted:
         return Status.FAULTED
     if inputs.has_transaction:
-        if inputs.is_withheld:  # outranks the EV's own pause
+        if inputs.is_withheld or inputs.is_paused:  # outranks the EV's own pause
             return Status.SUSPENDED_EVSE
         if inputs.is_ev_connected and inputs.is_ev_ready:
             return Status.CHARGING
@@ -175,6 +178,7 @@ class Connector:
         asking: the idTag whose Authorize is under way.
         kept_for: the cable stays locked until this idTag or its group comes.
         inoperative_scheduled: out of service as soon as the user here is done.
+        limit_w: what charging profiles allow now.
     """
 
     id: int
@@ -193,6 +197,7 @@ class Connector:
     transaction: Transaction | None = None
     kept_for: Permission | None = None
     inoperative_scheduled: bool = False
+    limit_w: float = math.inf
 
     def change(self, **changes: bool) -> None:
         """Set inputs by name."""

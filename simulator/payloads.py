@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from simulator.clock import parse_time
 from simulator.errors import RemoteProtocolError
 from simulator.meter import MeterValue
 
@@ -18,19 +19,38 @@ MAX_ID_TAG: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """What a field of a request may hold."""
+    """What a field of a request may hold.
+
+    Attributes:
+        is_time: a text that is a time; read as an aware UTC datetime.
+        fields: of an object, or of every object in a list; without them it is handed on unread.
+    """
 
     type: type
     is_required: bool = True
     max_length: int | None = None
     choices: tuple[str, ...] = ()
     minimum: int | None = None
+    is_time: bool = False
+    fields: Mapping[str, _Field] = field(default_factory=dict)
 
 
 _TEXTS: Final = list  # a list of texts, as in GetConfiguration
 
-# Requests of the Core profile that a charge point answers, §5 and §6.
+_TIME: Final = _Field(str, is_time=True)
+_ANY_TIME: Final = _Field(str, is_required=False, is_time=True)
+_COUNT: Final = _Field(int, is_required=False, minimum=0)
+_ID_TAG: Final = _Field(str, max_length=MAX_ID_TAG)
+_ANY_ID_TAG: Final = _Field(str, is_required=False, max_length=MAX_ID_TAG)
+_ID_TAG_INFO: Final = {
+    "status": _Field(str, choices=("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")),
+    "expiryDate": _ANY_TIME,
+    "parentIdTag": _ANY_ID_TAG,
+}
+
+# Requests that a charge point answers, §5 and §6.
 REQUESTS: Final[dict[str, dict[str, _Field]]] = {
+    "CancelReservation": {"reservationId": _Field(int)},
     "ChangeAvailability": {
         "connectorId": _Field(int, minimum=0),
         "type": _Field(str, choices=("Inoperative", "Operative")),
@@ -40,43 +60,87 @@ REQUESTS: Final[dict[str, dict[str, _Field]]] = {
         "value": _Field(str, max_length=500),
     },
     "ClearCache": {},
+    "ClearChargingProfile": {
+        "id": _Field(int, is_required=False),
+        "connectorId": _Field(int, is_required=False),
+        "chargingProfilePurpose": _Field(
+            str,
+            is_required=False,
+            choices=("ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"),
+        ),
+        "stackLevel": _Field(int, is_required=False),
+    },
     "DataTransfer": {
         "vendorId": _Field(str, max_length=255),
         "messageId": _Field(str, is_required=False, max_length=50),
         "data": _Field(str, is_required=False),
     },
+    "GetCompositeSchedule": {
+        "connectorId": _Field(int),
+        "duration": _Field(int, minimum=0),
+        "chargingRateUnit": _Field(str, is_required=False, choices=("A", "W")),
+    },
     "GetConfiguration": {"key": _Field(_TEXTS, is_required=False, max_length=50)},
+    "GetDiagnostics": {
+        "location": _Field(str),
+        "retries": _COUNT,
+        "retryInterval": _COUNT,
+        "startTime": _ANY_TIME,
+        "stopTime": _ANY_TIME,
+    },
+    "GetLocalListVersion": {},
     "RemoteStartTransaction": {
         "connectorId": _Field(int, is_required=False, minimum=1),
-        "idTag": _Field(str, max_length=MAX_ID_TAG),
+        "idTag": _ID_TAG,
         "chargingProfile": _Field(dict, is_required=False),
     },
     "RemoteStopTransaction": {"transactionId": _Field(int)},
+    "ReserveNow": {
+        "connectorId": _Field(int, minimum=0),
+        "expiryDate": _TIME,
+        "idTag": _ID_TAG,
+        "parentIdTag": _ANY_ID_TAG,
+        "reservationId": _Field(int),
+    },
     "Reset": {"type": _Field(str, choices=("Hard", "Soft"))},
+    "SendLocalList": {
+        "listVersion": _Field(int),
+        "localAuthorizationList": _Field(
+            list,
+            is_required=False,
+            fields={
+                "idTag": _ID_TAG,
+                "idTagInfo": _Field(dict, is_required=False, fields=_ID_TAG_INFO),
+            },
+        ),
+        "updateType": _Field(str, choices=("Differential", "Full")),
+    },
+    "SetChargingProfile": {"connectorId": _Field(int), "csChargingProfiles": _Field(dict)},
+    # What is asked for is not checked: an unknown message has an answer of its own.
+    "TriggerMessage": {
+        "requestedMessage": _Field(str),
+        "connectorId": _Field(int, is_required=False, minimum=0),
+    },
     "UnlockConnector": {"connectorId": _Field(int)},
+    "UpdateFirmware": {
+        "location": _Field(str),
+        "retrieveDate": _TIME,
+        "retries": _COUNT,
+        "retryInterval": _COUNT,
+    },
 }
 
 # Known to OCPP 1.6 (security extension included), but not something this charge point does.
 OTHER_ACTIONS: Final = frozenset(
     {
         # for a charge point, other profiles
-        "CancelReservation",
         "CertificateSigned",
-        "ClearChargingProfile",
         "DeleteCertificate",
         "ExtendedTriggerMessage",
-        "GetCompositeSchedule",
-        "GetDiagnostics",
         "GetInstalledCertificateIds",
-        "GetLocalListVersion",
         "GetLog",
         "InstallCertificate",
-        "ReserveNow",
-        "SendLocalList",
-        "SetChargingProfile",
         "SignedUpdateFirmware",
-        "TriggerMessage",
-        "UpdateFirmware",
         # for a Central System
         "Authorize",
         "BootNotification",
@@ -108,37 +172,57 @@ def read_request(action: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         if action in OTHER_ACTIONS:
             raise RemoteProtocolError("NotSupported", f"{action} is not done here")
         raise RemoteProtocolError("NotImplemented", f"{action[:50]} is not an action of OCPP 1.6")
+    return _read(action, fields, payload)
+
+
+def _read(where: str, fields: Mapping[str, _Field], payload: Mapping[str, Any]) -> dict[str, Any]:
     for name in payload:
         if name not in fields:
-            raise RemoteProtocolError("FormationViolation", f"{action} has no field {name[:50]}")
-    request = {}
-    for name, field in fields.items():
+            raise RemoteProtocolError("FormationViolation", f"{where} has no field {name[:50]}")
+    read = {}
+    for name, known in fields.items():
         if name in payload:
-            _check(name, field, payload[name])
-            request[_snake_case(name)] = payload[name]
-        elif field.is_required:
-            raise RemoteProtocolError("ProtocolError", f"{action} lacks {name}")
-    return request
+            read[_snake_case(name)] = _read_value(name, known, payload[name])
+        elif known.is_required:
+            raise RemoteProtocolError("ProtocolError", f"{where} lacks {name}")
+    return read
 
 
-def _check(name: str, field: _Field, value: Any) -> None:
+def _read_value(name: str, known: _Field, value: Any) -> Any:
+    _check(name, known, value)
+    if known.is_time:
+        at = parse_time(value)
+        if at is None:
+            raise RemoteProtocolError("TypeConstraintViolation", f"{name} is no time")
+        return at
+    if not known.fields:
+        return value
+    if known.type is dict:
+        return _read(name, known.fields, value)
+    if not all(isinstance(one, dict) for one in value):
+        raise RemoteProtocolError("TypeConstraintViolation", f"{name} holds no objects")
+    return [_read(name, known.fields, one) for one in value]
+
+
+def _check(name: str, known: _Field, value: Any) -> None:
     # bool is an int to Python, but not to JSON
-    has_type = type(value) is field.type
+    has_type = type(value) is known.type
     if not has_type:
         raise RemoteProtocolError("TypeConstraintViolation", f"{name} has the wrong type")
-    texts = value if field.type is _TEXTS else [value] if field.type is str else []
+    is_texts = known.type is _TEXTS and not known.fields
+    texts = value if is_texts else [value] if known.type is str else []
     for text in texts:
         if not isinstance(text, str):
             raise RemoteProtocolError("TypeConstraintViolation", f"{name} holds no texts")
-        if field.max_length is not None and len(text) > field.max_length:
-            limit = f"{name} is longer than {field.max_length}"
+        if known.max_length is not None and len(text) > known.max_length:
+            limit = f"{name} is longer than {known.max_length}"
             raise RemoteProtocolError("PropertyConstraintViolation", limit)
-    if field.choices and value not in field.choices:
-        allowed = " or ".join(field.choices)
+    if known.choices and value not in known.choices:
+        allowed = " or ".join(known.choices)
         raise RemoteProtocolError("PropertyConstraintViolation", f"{name} must be {allowed}")
-    if field.minimum is not None and value < field.minimum:
+    if known.minimum is not None and value < known.minimum:
         raise RemoteProtocolError(
-            "PropertyConstraintViolation", f"{name} must be at least {field.minimum}"
+            "PropertyConstraintViolation", f"{name} must be at least {known.minimum}"
         )
 
 
@@ -177,11 +261,20 @@ def status_notification(
 
 
 def start_transaction(
-    *, connector_id: int, id_tag: str, meter_start_wh: int, timestamp: str
+    *,
+    connector_id: int,
+    id_tag: str,
+    meter_start_wh: int,
+    timestamp: str,
+    reservation_id: int | None = None,
 ) -> dict[str, object]:
-    """Return a StartTransaction, §6.45."""
+    """Return a StartTransaction, §6.45; with the reservation that ends with it."""
     return _present(
-        connectorId=connector_id, idTag=id_tag, meterStart=meter_start_wh, timestamp=timestamp
+        connectorId=connector_id,
+        idTag=id_tag,
+        meterStart=meter_start_wh,
+        reservationId=reservation_id,
+        timestamp=timestamp,
     )
 
 

@@ -270,13 +270,6 @@ def test_remote_start_is_rejected(connector_id: int) -> None:
     assert rig.story() == []
 
 
-def test_remote_start_with_a_profile() -> None:
-    """A charging profile is passed over where smart charging is absent (§5.11)."""
-    request = {"idTag": "A", "chargingProfile": {"chargingProfileId": 1}}
-
-    assert idle().ask("RemoteStartTransaction", request) == ACCEPTED
-
-
 def test_remote_stop_of_what_does_not_run() -> None:
     """Only a transaction that runs here can be stopped."""
     rig = charging()
