@@ -30,6 +30,7 @@ from csms.ocppj.server import OcppServer, OcppSettings
 from csms.ocppj.trigger_watch import TriggerWatch
 from csms.operations.authorization_key import AuthorizationKeyEffect, SettlingChecker
 from csms.operations.capabilities import GetConfigurationEffect
+from csms.operations.charging_profiles import ChargingProfileEffect
 from csms.operations.commanding import Commanding, Effect
 from csms.operations.diagnostics import Diagnostics, ftp_root
 from csms.operations.file_jobs import EVERYWHERE, FileSettings, NoAddress
@@ -216,9 +217,13 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             now=_now,
         )
         credential_locks, list_locks, reservation_locks = Locks(), Locks(), Locks()
+        profiles = ChargingProfileEffect(store, _now)
         effects: dict[str, Effect] = {
             "CancelReservation": CancelReservationEffect(store, reservation_locks, _now),
             "ChangeConfiguration": AuthorizationKeyEffect(store, credential_locks, _now),
+            "ClearChargingProfile": profiles,
+            "RemoteStartTransaction": profiles,
+            "SetChargingProfile": profiles,
             "GetConfiguration": GetConfigurationEffect(store, _now),
             "GetDiagnostics": diagnostics,
             "GetLocalListVersion": GetLocalListVersionEffect(store, list_locks, _now),

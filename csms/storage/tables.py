@@ -412,3 +412,19 @@ file_transfers = Table(
     Index(None, "identity", "id"),
     Index(None, "job_id", "id"),
 )
+
+charging_profiles = Table(
+    "charging_profiles",
+    metadata,
+    _id(),
+    Column("identity", Text, nullable=False),
+    Column("connector_id", Integer),
+    Column("transaction_id", BigInteger),
+    Column("id_tag_key", Text),  # of a remote start: its transaction is found by the tag
+    Column("state", Text, nullable=False),
+    Column("payload", _Json, nullable=False),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("answered_at", UtcDateTime),
+    Index(None, "identity", "id"),
+    sqlite_autoincrement=True,
+)

@@ -11,6 +11,7 @@ from csms.storage import api_tokens
 from csms.version import version
 from csms.web import (
     charge_points,
+    charging_profiles,
     commands,
     diagnostics,
     files,
@@ -72,6 +73,7 @@ def create_api(services: Services, *, api_token: str | None) -> ASGIApp:
     for module in (
         commands,
         charge_points,
+        charging_profiles,
         id_tags,
         transactions,
         history,
