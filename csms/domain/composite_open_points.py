@@ -15,6 +15,7 @@ from csms.domain.composite_schedule import (
     begins_us,
     changes_s,
     concerns,
+    exact_limit_at,
     limit_at,
     period_at,
     winner,
@@ -28,11 +29,13 @@ def hides_other_levels(stack: Stack) -> bool:
     We let it replace the one on its own level only.
     """
     return any(
-        own is not None
-        and (best := winner(stack, Purpose.TX_DEFAULT, second)) is not None
+        (best := winner(stack, Purpose.TX_DEFAULT, second)) is not None
         and best[0].connector_id == 0
+        and any(
+            one.connector_id > 0 and period_at(one, stack, second) is not None
+            for one in _defaults(stack)
+        )
         for second in _instants(stack)
-        for own in [_own_default(stack, second)]
     )
 
 
@@ -96,12 +99,8 @@ def phases_differ(stack: Stack) -> bool:
 def conversion_rounds(stack: Stack) -> bool:
     """A converted limit with more than one decimal may be rounded; we cut it."""
     return any(
-        profile.unit is not stack.unit
-        and (shown := limit_at(stack, second).limit) is not None
-        and (period.limit / (stack.voltage_v * (period.phases or stack.phases))) % 1 != shown % 1
+        exact_limit_at(stack, second) != limit_at(stack, second).limit
         for second in _instants(stack)
-        for profile, period in winners_at(stack, second)
-        if profile.unit == "W"
     )
 
 
@@ -160,17 +159,6 @@ def _defaults(stack: Stack) -> list[Profile]:
     return [
         one for one in stack.profiles if one.purpose is Purpose.TX_DEFAULT and concerns(stack, one)
     ]
-
-
-def _own_default(stack: Stack, second: int) -> Profile | None:
-    return next(
-        (
-            one
-            for one in _defaults(stack)
-            if one.connector_id > 0 and period_at(one, stack, second) is not None
-        ),
-        None,
-    )
 
 
 def _instants(stack: Stack) -> Iterator[int]:

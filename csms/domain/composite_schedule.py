@@ -66,19 +66,22 @@ def composite_schedule(stack: Stack) -> tuple[CompositePeriod, ...]:
 
 def limit_at(stack: Stack, second: int) -> CompositePeriod:
     """Return what holds `second` seconds after the schedule's begin."""
-    winners = winners_at(stack, second)
+    phases = [period.phases or stack.phases for _, period in winners_at(stack, second)]
+    limit = exact_limit_at(stack, second)
+    if limit is not None:  # downwards: the schedule never allows more than a profile does
+        limit = limit.quantize(_TENTH, rounding=ROUND_FLOOR)
+    return CompositePeriod(second, limit, min(phases, default=stack.phases))
+
+
+def exact_limit_at(stack: Stack, second: int) -> Decimal | None:
+    """Return the limit before it is cut to one decimal."""
     limits = [
-        _in_unit(period.limit, profile.unit, stack.unit, period.phases or stack.phases, stack)
-        for profile, period in winners
+        _in_unit(period.limit, profile.unit, period.phases or stack.phases, stack)
+        for profile, period in winners_at(stack, second)
     ]
     if stack.maximum_a is not None:
-        limits.append(_in_unit(stack.maximum_a, RateUnit.A, stack.unit, stack.phases, stack))
-    phases = min((period.phases or stack.phases for _, period in winners), default=stack.phases)
-    if not limits:
-        return CompositePeriod(second, None, phases)
-    # Downwards: the schedule never allows more than a profile does.
-    limit = min(limits).quantize(_TENTH, rounding=ROUND_FLOOR)
-    return CompositePeriod(second, limit, phases)
+        limits.append(_in_unit(stack.maximum_a, RateUnit.A, stack.phases, stack))
+    return min(limits, default=None)
 
 
 def winners_at(stack: Stack, second: int) -> list[tuple[Profile, Period]]:
@@ -188,13 +191,11 @@ def _within(instant_us: int, stack: Stack) -> Iterator[int]:
         yield second
 
 
-def _in_unit(
-    limit: Decimal, unit: RateUnit, wanted: RateUnit, phases: int, stack: Stack
-) -> Decimal:
-    if unit is wanted:
+def _in_unit(limit: Decimal, unit: RateUnit, phases: int, stack: Stack) -> Decimal:
+    if unit is stack.unit:
         return limit
     power_w_of_1_a = stack.voltage_v * phases
-    return limit / power_w_of_1_a if wanted is RateUnit.A else limit * power_w_of_1_a
+    return limit / power_w_of_1_a if unit is RateUnit.W else limit * power_w_of_1_a
 
 
 def _us(at: datetime, stack: Stack) -> int:

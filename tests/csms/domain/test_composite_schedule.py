@@ -134,6 +134,7 @@ def _by_hand(stack: Stack, second: int) -> tuple[Decimal | None, int]:
     return Decimal(int(min(allowed) * 10)) / 10, min(phases)
 
 
+@pytest.mark.slow
 @given(_stacks())
 def test_schedule_is_what_holds_second_by_second(stack: Stack) -> None:
     """Whatever the stack: at every second, the period in force is what the rules give."""
@@ -144,6 +145,7 @@ def test_schedule_is_what_holds_second_by_second(stack: Stack) -> None:
         assert (current.limit, current.phases) == _by_hand(stack, second)
 
 
+@pytest.mark.slow
 @given(_stacks())
 def test_periods_are_in_order(stack: Stack) -> None:
     """The first starts at 0, the others ascend within the duration, and each changes something."""
@@ -156,6 +158,7 @@ def test_periods_are_in_order(stack: Stack) -> None:
     assert merged(periods) == periods
 
 
+@pytest.mark.slow
 @given(_stacks())
 def test_never_above_an_active_limit(stack: Stack) -> None:
     """No period allows more than any of the profiles that decide it, in their own unit."""
@@ -170,6 +173,7 @@ def test_never_above_an_active_limit(stack: Stack) -> None:
                 assert one.limit <= period.limit * factor
 
 
+@pytest.mark.slow
 @given(_stacks())
 def test_order_of_profiles_does_not_matter(stack: Stack) -> None:
     """A stack is a set."""
