@@ -394,3 +394,15 @@ def test_unlock_gives_a_kept_cable_back() -> None:
     rig.do("unplug", connector_id=1)
 
     assert rig.story() == ["Status 1 Available"]
+
+
+def test_soft_reset_says_everything_first() -> None:
+    """The status that follows the stop is delivered before the restart too."""
+    rig = charging()
+    rig.holds_answers = True
+    rig.ask("Reset", {"type": "Soft"})
+    rig.release()
+    assert rig.story() == ["Stop 1 SoftReset", "Status 1 Finishing"]
+    assert rig.hangups == []
+    rig.release()
+    assert len(rig.hangups) == 1

@@ -570,3 +570,23 @@ def test_people_are_told_what_happens() -> None:
         "Connector 1: nothing happened within ConnectionTimeOut",
         "Connector 2: no charging now (Faulted)",
     ]
+
+
+def test_fixed_cable_without_a_session() -> None:
+    """Taken out of the EV before anybody identified: the connector is free again."""
+    rig = Rig(keys=CALM, has_fixed_cable=True)
+    rig.do("plug_in", connector_id=1)
+    rig.do("ev_disconnect", connector_id=1)
+
+    assert rig.story() == ["Status 1 Preparing", "Status 1 Available"]
+
+
+def test_answer_to_the_stop_is_remembered() -> None:
+    """idTagInfo of StopTransaction.conf updates the cache like any other (§3.5.1)."""
+    rig = charging(keys={"LocalPreAuthorize": "true"})
+    rig.answers["StopTransaction"] = lambda _: member(None, "Blocked")
+    rig.do("present_tag", id_tag="A")
+    rig.take()
+    rig.do("present_tag", id_tag="A")
+
+    assert rig.story()[0] == "Authorize A"

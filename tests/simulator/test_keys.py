@@ -62,6 +62,7 @@ def test_single_keys_are_reported_without_regard_to_case(keys: Configuration) ->
 def test_computed_values(keys: Configuration) -> None:
     """What follows from the number of connectors is filled in."""
     assert keys.integer("NumberOfConnectors") == 2
+    assert keys.integer("ConnectorPhaseRotationMaxLength") == 3
     assert keys.entries("ConnectorPhaseRotation") == ["0.RST", "1.RST", "2.RST"]
 
 
@@ -149,3 +150,14 @@ def test_overrides_may_set_readonly_keys() -> None:
     keys = Configuration({"SupportedFeatureProfiles": "Core,SmartCharging"}, connectors=1)
 
     assert keys.entries("SupportedFeatureProfiles") == ["Core", "SmartCharging"]
+
+
+def test_change_takes_effect_once() -> None:
+    """What took effect with one restart does not come back with the next."""
+    keys = Configuration(connectors=1, needs_reboot=["HeartbeatInterval"])
+    keys.change("HeartbeatInterval", "5")
+    keys.restart()
+    keys.set("HeartbeatInterval", "900")
+    keys.restart()
+
+    assert keys.integer("HeartbeatInterval") == 900

@@ -256,3 +256,28 @@ def test_boot_by_hand_ends_the_waiting() -> None:
 
     assert rig.story() == []
     assert rig.charge_point.registration is Registration.ACCEPTED
+
+
+def test_unanswered_message_is_a_sign_of_life_too() -> None:
+    """What we send puts the Heartbeat off, whether it is answered or not."""
+    rig = Rig()
+    rig.answers["StatusNotification"] = lambda _: None
+    rig.advance(200)
+    rig.do("plug_in", connector_id=1)
+    rig.do("unplug", connector_id=1)
+    rig.take()
+    rig.advance(299)
+    assert "Heartbeat" not in rig.story()
+    rig.advance(60)
+    assert "Heartbeat" in rig.story()
+
+
+@pytest.mark.parametrize("interval", [None, "60", -5, 1.5])
+def test_unusable_interval_counts_as_none(interval: object) -> None:
+    """An interval that is none leaves the choice to us; the acceptance counts."""
+    rig = booting("Accepted", interval)
+    rig.take()
+    rig.advance(299)
+    assert rig.story() == []
+    rig.advance(1)
+    assert rig.story() == ["Heartbeat"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.simulator.rig import FAILURE, Rig
+from collections.abc import Iterator
+
+from tests.simulator.rig import FAILURE, Payload, Rig
 
 
 def test_every_change_is_told_with_its_time() -> None:
@@ -120,3 +122,18 @@ def test_a_status_told_by_hand_is_not_told_again() -> None:
     rig.connect()
 
     assert "Status 1 Available" not in rig.story()
+
+
+def test_reports_after_a_boot_are_completed() -> None:
+    """A connection lost in the middle of the first reports: the next one brings the rest."""
+    rig = Rig(boots=False)
+    heard: Iterator[Payload | None] = iter([{}, None])
+    rig.answers["StatusNotification"] = lambda _: next(heard)
+    rig.do("power_on")
+    rig.connect()
+    assert rig.story() == ["Boot", "Status 0 Available", "Status 1 Available"]
+    rig.drop()
+    del rig.answers["StatusNotification"]
+    rig.connect()
+
+    assert rig.story() == ["Status 1 Available", "Status 2 Available"]
