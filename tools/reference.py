@@ -13,7 +13,15 @@ from fastapi import APIRouter, FastAPI
 
 from csms.cli import main as csms
 from csms.config import OPTIONS
-from csms.web import charge_points, commands, health, history, id_tags, transactions
+from csms.web import (
+    charge_points,
+    charging_profiles,
+    commands,
+    health,
+    history,
+    id_tags,
+    transactions,
+)
 from harness.checks import CHECKS, SURROUNDINGS
 from harness.cli import main as preflight
 from harness.schemas import _HOLES
@@ -118,7 +126,7 @@ did not answer in time.
     yield from head("Request", "What it does")
     app = FastAPI()
     v1 = APIRouter(prefix="/api/v1")
-    for module in (commands, charge_points, id_tags, transactions, history):
+    for module in (commands, charge_points, charging_profiles, id_tags, transactions, history):
         v1.include_router(module.router)
     app.include_router(v1)
     app.include_router(health.router)
