@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -172,7 +172,10 @@ def open_until(order: dict[str, Any], *, requested_at: datetime, window: timedel
     """
     waits_s = int(order.get("retries") or 0) * int(order.get("retryInterval") or 0)
     extension = timedelta(seconds=min(max(waits_s, 0), int(MAX_EXTENSION.total_seconds())))
-    return requested_at + window + extension
+    try:
+        return requested_at + window + extension
+    except OverflowError:  # a retrieveDate at the end of the calendar
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def meant_by(status: str, jobs: Sequence[Job]) -> Job | None:

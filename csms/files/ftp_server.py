@@ -28,8 +28,9 @@ with warnings.catch_warnings():
     from pyftpdlib.servers import FTPServer as Listener
 
 IDLE_S: Final = 60  # of a session, and of a transfer without progress
-DRAIN_S: Final = 30.0  # for sessions that are open when the server is no longer wanted
+DRAIN_S: Final = 3600.0  # for a transfer that is under way when the server is no longer wanted
 TURN_S: Final = 0.1  # how soon the thread notices that it shall end
+DEAF_WITHIN_S: Final = 15.0  # the thread may be waiting for the desk
 MAX_SESSIONS: Final = 64
 FAILED_LOGIN_PAUSE_S: Final = 0.5  # passwords are random and long; this is for the log's sake
 
@@ -92,8 +93,8 @@ class FtpServer:
         self._loop: Any = None
         self._listener: Any = None
         self._thread: threading.Thread | None = None
-        self._end_at_s: float | None = None
         self._ending = threading.Event()
+        self._deaf = threading.Event()
         self._stopping = threading.Event()
         self.port = 0
 
@@ -117,8 +118,12 @@ class FtpServer:
         self._thread.start()
 
     def drain(self) -> None:
-        """Take no more connections, and end when those that are open ended."""
+        """Take no more connections, and end when those that are open ended.
+
+        The port is free when this returns.
+        """
         self._ending.set()
+        self._deaf.wait(DEAF_WITHIN_S)
 
     def stop(self) -> None:
         """End now; what is under way is cut off."""
@@ -140,6 +145,7 @@ class FtpServer:
             while not self._ending.is_set():
                 self._loop.loop(TURN_S, blocking=False)
             self._listener.close()
+            self._deaf.set()
             turns = int(DRAIN_S / TURN_S)
             while self._loop.socket_map and turns and not self._stopping.is_set():
                 self._loop.loop(TURN_S, blocking=False)
@@ -148,6 +154,7 @@ class FtpServer:
             _logger.exception("the FTP server failed")
         finally:
             self._loop.close()
+            self._deaf.set()
 
 
 class _Authorizer:
@@ -289,6 +296,12 @@ class _Control(FTPHandler):  # type: ignore[misc]  # untyped package
     desk: Desk
     _in_dtp_queue: tuple[_Upload, str] | None
 
+    def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
+        if cmd not in self.proto_cmds and cmd[-4:] == "STAT":  # the package takes it for known
+            self.respond('500 Command "STAT" not understood.')
+        else:
+            super().pre_process_command(line, cmd, arg)
+
     def ftp_STOR(self, file: str, mode: str = "w") -> Any:
         self._give_up_pending()
         if self.data_channel is not None and self.data_channel.file_obj is not None:
@@ -299,6 +312,14 @@ class _Control(FTPHandler):  # type: ignore[misc]  # untyped package
     def ftp_ABOR(self, line: str) -> None:
         self._give_up_pending()
         super().ftp_ABOR(line)
+
+    def _make_epasv(self, extmode: bool = False) -> None:
+        self._give_up_pending()  # else the next data connection would be its
+        super()._make_epasv(extmode)
+
+    def _make_eport(self, ip: str, port: int) -> None:
+        self._give_up_pending()
+        super()._make_eport(ip, port)
 
     def flush_account(self) -> None:
         self._give_up_pending()

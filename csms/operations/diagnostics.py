@@ -35,6 +35,7 @@ from csms.storage.errors import StorageError
 from csms.storage.store import Store
 
 NEXT_LOOK_S: Final = 3600.0  # at the latest, whether the FTP server is still wanted
+JUST_AFTER_S: Final = 0.05  # timers and clocks differ
 DESK_TIMEOUT_S: Final = 10.0  # for the event loop to decide for the FTP thread
 
 T = TypeVar("T")
@@ -151,11 +152,15 @@ class Diagnostics:
         else:
             # Shorter than for HTTP: clients in charge points have small buffers.
             token, password = new_token()[:16], new_token()[:24]
-            async with self._listening:
-                port = await self._listen()
-                host = self._ftp_host()
-                order["location"] = f"ftp://{token}:{password}@{host}:{port}/"
-                job_id = await self._prepare(identity, order, protocol, token, password)
+            host = self._ftp_host()
+            try:
+                async with self._listening:
+                    port = await self._listen()
+                    order["location"] = f"ftp://{token}:{password}@{host}:{port}/"
+                    job_id = await self._prepare(identity, order, protocol, token, password)
+            except BaseException:  # then nobody may want to be listened for
+                self._look_soon()
+                raise
         return job_id, await commanding.send(identity, "GetDiagnostics", order)
 
     async def _prepare(
@@ -292,10 +297,11 @@ class Diagnostics:
                 self._look_in(NEXT_LOOK_S / 60)
                 return
             if not waiting:
-                self._stop_listening()
+                await self._stop_listening()
                 return
             soonest = min(job.until_at for job in waiting)
-            self._look_in(min(max((soonest - self._now()).total_seconds(), 0.0), NEXT_LOOK_S))
+            left_s = (soonest - self._now()).total_seconds()
+            self._look_in(min(max(left_s, 0.0) + JUST_AFTER_S, NEXT_LOOK_S))
             try:
                 await self._listen()
             except NoAddress as error:
@@ -321,13 +327,13 @@ class Diagnostics:
             _logger.info("FTP listens on %s:%d", settings.host, server.port)
         return self._ftp.port
 
-    def _stop_listening(self) -> None:
+    async def _stop_listening(self) -> None:
         if self._ftp is not None:
             _logger.info("FTP is not wanted any more")
-            self._ftp.drain()
+            server, self._ftp = self._ftp, None
             self._draining = [one for one in self._draining if one.is_running]
-            self._draining.append(self._ftp)
-            self._ftp = None
+            self._draining.append(server)
+            await asyncio.to_thread(server.drain)
 
     def _look_in(self, delay_s: float) -> None:
         if self._next_look is not None:

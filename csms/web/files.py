@@ -161,9 +161,7 @@ async def _receive(token: str, name: str, request: Request, services: ServicesOf
     except LookupError:
         raise _no_such_file() from None
     except FileExistsError as error:
-        raise Problem(
-            HTTPStatus.CONFLICT, "already-received", str(error), headers={"Connection": "close"}
-        ) from None
+        raise Problem(HTTPStatus.CONFLICT, "already-received", str(error)) from None
     except OSError as error:
         raise not_stored(error, limit_bytes) from None
     detail, is_whole, problem = "the CSMS ended in the middle", False, None
@@ -190,5 +188,4 @@ def _no_such_file() -> Problem:
         HTTPStatus.NOT_FOUND,
         "unknown-file",
         "there is nothing here, or no longer",
-        headers={"Connection": "close"},
     )

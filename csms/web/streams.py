@@ -32,6 +32,7 @@ async def receive_body(request: Request, incoming: Incoming) -> None:
     """
     pieces = bytearray()
     body = request.stream()
+    broken_off = ""
     try:
         while True:
             async with asyncio.timeout(IDLE_S):
@@ -42,11 +43,13 @@ async def receive_body(request: Request, incoming: Incoming) -> None:
             if len(pieces) >= PIECE_BYTES:
                 await asyncio.to_thread(incoming.write, bytes(pieces))
                 pieces.clear()
-        await asyncio.to_thread(incoming.write, bytes(pieces))
     except ClientDisconnect:
-        raise BrokenOff("the connection ended in the middle") from None
+        broken_off = "the connection ended in the middle"
     except TimeoutError:
-        raise BrokenOff(f"nothing came for {IDLE_S:g} s") from None
+        broken_off = f"nothing came for {IDLE_S:g} s"
+    await asyncio.to_thread(incoming.write, bytes(pieces))
+    if broken_off:
+        raise BrokenOff(broken_off)
 
 
 def check_announced(request: Request, limit_bytes: int) -> None:
@@ -67,7 +70,6 @@ def too_large(limit_bytes: int) -> Problem:
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "content-too-large",
         f"a file here has at most {limit_bytes} bytes",
-        headers={"Connection": "close"},
     )
 
 
@@ -79,7 +81,6 @@ def not_stored(error: OSError, limit_bytes: int) -> Problem:
         HTTPStatus.INSUFFICIENT_STORAGE,
         "not-stored",
         f"the file could not be stored: {error.strerror or error}",
-        headers={"Connection": "close"},
     )
 
 

@@ -1,0 +1,176 @@
+"""Which job a report means, how long a location is open, what a boot tells."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from csms.domain.file_jobs import (
+    FINAL,
+    MAX_EXTENSION,
+    CommandState,
+    Job,
+    JobKind,
+    meant_by,
+    notes_boot,
+    open_until,
+    wants_file,
+)
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def job(job_id: int = 1, **changes: Any) -> Job:
+    """Return a job of ours that was answered."""
+    made = Job(
+        job_id=job_id,
+        identity="CP1",
+        kind=JobKind.FIRMWARE,
+        token="ab" * 20,
+        location="http://127.0.0.1/files/firmware/x",
+        protocol="http",
+        password_digest=None,
+        order={},
+        requested_at=NOW,
+        until_at=NOW + HOUR,
+        command=CommandState.ANSWERED,
+        answered_at=NOW,
+        answer={},
+        status=None,
+        status_at=None,
+        firmware=None,
+        version_before=None,
+        booted_version=None,
+        booted_at=None,
+        closed_at=None,
+    )
+    return replace(made, **changes)
+
+
+def test_a_report_without_any_job_belongs_to_none() -> None:
+    """Stations report what nobody asked for."""
+    assert meant_by("Downloading", []) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "newest", "older", "expected"),
+    [
+        # The newest has begun: everything is about it.
+        ("Installed", "Installing", "Downloading", 2),
+        ("Downloaded", "Downloading", "Downloading", 2),
+        # It has not: what starts a run starts it.
+        ("Downloading", None, "Downloading", 2),
+        ("Downloading", None, "Installed", 2),
+        # What continues the older run belongs to that.
+        ("Downloaded", None, "Downloading", 1),
+        ("DownloadFailed", None, "Downloading", 1),
+        ("Installing", None, "Downloaded", 1),
+        ("Installed", None, "Installing", 1),
+        # The older run has ended, or could not go on like this.
+        ("DownloadFailed", None, "Installed", 2),
+        ("Installed", None, "Downloading", 2),
+        ("DownloadFailed", None, None, 2),
+        ("Nonsense", None, "Downloading", 2),
+    ],
+)
+def test_a_report_belongs_to_the_run_it_continues(
+    status: str, newest: str | None, older: str | None, expected: int
+) -> None:
+    """OCPP 1.6 has no request id; order and content have to do."""
+    meant = meant_by(status, [job(2, status=newest), job(1, status=older)])
+
+    assert meant is not None
+    assert meant.job_id == expected
+
+
+def test_a_silent_job_between_does_not_hide_the_run_under_way() -> None:
+    """Two orders in a row while the first update still installs."""
+    jobs = [job(3), job(2), job(1, status="Installing")]
+
+    meant = meant_by("Installed", jobs)
+
+    assert meant is not None
+    assert meant.job_id == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "status_at", "booted_at", "is_noted"),
+    [
+        (None, None, None, True),
+        ("Installing", NOW, NOW - HOUR, True),
+        ("Installed", NOW, None, True),
+        ("Installed", NOW, NOW - HOUR, True),  # restarted to install; the next boot tells as well
+        ("Installed", NOW, NOW + HOUR, False),
+        ("InstallationFailed", NOW, NOW + HOUR, False),
+    ],
+)
+def test_boots_are_noted_until_the_first_after_the_end(
+    status: str | None, status_at: datetime | None, booted_at: datetime | None, is_noted: bool
+) -> None:
+    """Later boots may come from other updates."""
+    assert notes_boot(job(status=status, status_at=status_at, booted_at=booted_at)) is is_noted
+
+
+def test_the_state_is_the_last_report_or_what_became_of_the_command() -> None:
+    """A report is evidence even where the answer was lost."""
+    unknown = job(command=CommandState.UNKNOWN)
+
+    assert unknown.state == "Unknown"
+    assert replace(unknown, status="Downloading").state == "Downloading"
+
+
+@pytest.mark.parametrize("command", CommandState)
+def test_a_file_is_wanted_while_the_charge_point_may_send_it(command: CommandState) -> None:
+    """Refused and never sent are the only commands that surely lead to nothing."""
+    surely_not = {CommandState.REFUSED, CommandState.NOT_SENT}
+
+    wanted = wants_file(job(command=command), has_whole=False, now=NOW)
+
+    assert wanted is (command not in surely_not)
+
+
+def test_a_file_is_wanted_once_in_time_by_us_until_given_up() -> None:
+    """Everything that ends the wait ends it."""
+    assert wants_file(job(), has_whole=False, now=NOW + HOUR - timedelta(seconds=1))
+    assert not wants_file(job(), has_whole=False, now=NOW + HOUR)
+    assert not wants_file(job(), has_whole=True, now=NOW)
+    assert not wants_file(job(closed_at=NOW), has_whole=False, now=NOW)
+    assert not wants_file(job(token=None), has_whole=False, now=NOW)
+
+
+def test_retries_lengthen_the_time_a_location_is_open() -> None:
+    """Three further tries ten minutes apart need half an hour more."""
+    order = {"retries": 3, "retryInterval": 600}
+
+    assert open_until(order, requested_at=NOW, window=HOUR) == NOW + 1.5 * HOUR
+
+
+@given(st.integers(-(2**31), 2**31), st.integers(-(2**31), 2**31))
+def test_no_order_keeps_a_location_open_for_ever(retries: int, interval_s: int) -> None:
+    """Numbers are 32 bit, their product is centuries."""
+    order = {"retries": retries, "retryInterval": interval_s}
+
+    until = open_until(order, requested_at=NOW, window=HOUR)
+
+    assert NOW + HOUR <= until <= NOW + HOUR + MAX_EXTENSION
+
+
+def test_the_end_of_the_calendar_is_no_defect() -> None:
+    """A retrieveDate may be any time."""
+    last = datetime.max.replace(tzinfo=UTC)
+
+    assert open_until({}, requested_at=last, window=HOUR) == last
+
+
+def test_final_statuses_are_those_of_the_standard() -> None:
+    """Each action ends well or badly, nothing else ends (§4.4, §4.5)."""
+    ends = {
+        f"{what}{how}" for what, how in product(("Download", "Installation", "Upload"), ("Failed",))
+    }
+
+    assert ends | {"Installed", "Uploaded"} == FINAL
