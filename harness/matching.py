@@ -270,9 +270,7 @@ class _Matching:
 
     def _inner(self, pattern: Pattern, value: object, path: str) -> list[Mismatch]:
         """Hold a value against a pattern inside an operator; keep captures only if it matches."""
-        inner = _Matching(
-            self._root, self._variables, self._now, self._gathered, self._asked
-        )
+        inner = _Matching(self._root, self._variables, self._now, self._gathered, self._asked)
         inner.hold(pattern, value, path)
         if not inner.mismatches:
             self.captures.update(inner.captures)

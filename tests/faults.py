@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.model import NEWEST_EDITION
 from tests.miniatures import Bend, Frames, Incoming, Link, Order
 
 Edit = Callable[[str], Frames]
+MISSING: Any = object()
 
 
 @dataclass(frozen=True)
@@ -162,37 +164,46 @@ def payload(change: Callable[[dict[str, Any]], object]) -> Edit:
     return edit
 
 
-def with_field(path: Sequence[str], value: object) -> Edit:
+def with_field(path: Sequence[str | int], value: object) -> Edit:
     """Send the frame with the field at `path` of its payload set to `value`."""
+    return changed([(path, value)])
+
+
+def changed(changes: Sequence[tuple[Sequence[str | int], object]]) -> Edit:
+    """Send the frame with the fields at these paths set, or removed where the value is MISSING."""
 
     def change(body: dict[str, Any]) -> None:
-        target = body
-        for name in path[:-1]:
-            target = target.setdefault(name, {})
-        target[path[-1]] = copy.deepcopy(value)
+        for path, value in changes:
+            target: Any = body
+            for name in path[:-1]:
+                target = target[name] if isinstance(name, int) else target.setdefault(name, {})
+            if value is not MISSING:
+                target[path[-1]] = copy.deepcopy(value)
+            elif path[-1] in target:
+                del target[path[-1]]
 
     return payload(change)
 
 
 def without_field(*path: str) -> Edit:
     """Send the frame without the field at `path` of its payload."""
-
-    def change(body: dict[str, Any]) -> None:
-        target = body
-        for name in path[:-1]:
-            target = target[name]
-        target.pop(path[-1], None)
-
-    return payload(change)
+    return changed([(path, MISSING)])
 
 
 @dataclass(frozen=True)
 class Planted:
-    """A fault, what it is called, and the rules of which at least one must be found."""
+    """A fault, what it is called, and the rules of which at least one must be found.
+
+    Attributes:
+        field: JSON path of what is wrong, where it is a field of a payload.
+        edition: the edition of the case list that has the rule.
+    """
 
     name: str
     bend: Bend
     rules: frozenset[str]
+    field: str = ""
+    edition: str = NEWEST_EDITION
 
 
 def answer_faults(number: int, action: str) -> list[Planted]:

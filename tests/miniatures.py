@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ Frames: TypeAlias = Sequence[str | bytes | list[str]]
 
 # How a card stands is told by the first letters of its id tag.
 STANDINGS = {"INVALID": "Invalid", "EXPIRED": "Expired", "BLOCKED": "Blocked"}
+MEMBER = re.compile(r"(?:VALID|SECOND)(\d+)")  # two cards with the same number form a group
 
 
 def utc_now() -> str:
@@ -41,6 +43,8 @@ def standing(id_tag: str) -> dict[str, str]:
     for prefix, status in STANDINGS.items():
         if id_tag.upper().startswith(prefix):
             return {"status": status}
+    if found := MEMBER.fullmatch(id_tag.upper()):
+        return {"status": "Accepted", "parentIdTag": f"GROUP{found[1]}"}
     return {"status": "Accepted"}
 
 

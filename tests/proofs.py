@@ -10,24 +10,40 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from harness import sut as suts
 from harness.engine import Engine, RunOptions
 from harness.loader import library_directory, load_tree
-from harness.model import Fields, Operator, Pattern, Profile, Receive, Scenario, Send, Value
-from harness.results import CaseResult, Severity
+from harness.model import (
+    EDITIONS,
+    NEWEST_EDITION,
+    Check,
+    Fields,
+    Json,
+    Operator,
+    Pattern,
+    Receive,
+    Scenario,
+    Send,
+    Value,
+)
+from harness.results import CaseResult, Finding, Severity
 from harness.schemas import Kind, schema_of
 from harness.sut import Budget, SystemUnderTest
 from simulator.trace import Direction, EventKind
 from tests.faults import (
+    MISSING,
     AnswerBent,
+    Edit,
     Planted,
     RequestBent,
     answer_faults,
+    changed,
     request_faults,
-    with_field,
 )
 from tests.miniatures import Bend, Miniature, Order
 
@@ -36,6 +52,15 @@ R = TypeVar("R")
 
 AT_A_TIME: Final = 24
 LIMIT_S: Final = 1.0  # instead of 30 s: the miniature answers at once, or never
+
+OFFICIAL: Final = (
+    "core",
+    "firmware_management",
+    "smart_charging",
+    "reservation",
+    "local_auth_list",
+    "remote_trigger",
+)
 
 SUT: Final = """\
 name: Miniature
@@ -52,7 +77,10 @@ driver:
   kind: http
   base_url: {command_url}
   command: {{method: POST, path: /$identity/$action, body: $payload}}
-variables: {{connection_timeout_s: 0}}
+variables:
+  connection_timeout_s: 0
+  reservation_expiry_offset_s: {expiry_s}
+  reservation_tolerance_s: {tolerance_s}
 budgets:
   ocpp_response_timeout: {{limit_s: {limit_s}}}
   authorize: {{limit_s: {limit_s}}}
@@ -60,11 +88,11 @@ action_timeout_s: {limit_s}
 """
 
 
-def core_scenarios() -> list[Scenario]:
-    """Return the shipped Core cases."""
-    loaded = load_tree([library_directory() / "core"])
+def official_scenarios() -> list[Scenario]:
+    """Return the shipped cases of the official list."""
+    loaded = load_tree([library_directory() / folder for folder in OFFICIAL])
     assert loaded.problems == ()
-    return [one for one in loaded.scenarios if one.profile is Profile.CORE]
+    return list(loaded.scenarios)
 
 
 def system(
@@ -74,14 +102,21 @@ def system(
     prefix: str = "PF",
     count: int = 40,
     limit_s: float = LIMIT_S,
+    expiry_s: float = 3,
 ) -> SystemUnderTest:
-    """Describe a miniature as a vendor would: in a file."""
+    """Describe a miniature as a vendor would: in a file.
+
+    Args:
+        expiry_s: how long a reservation lasts that nobody uses.
+    """
     text = SUT.format(
         url=miniature.url,
         command_url=miniature.command_url,
         prefix=prefix,
         count=count,
         limit_s=limit_s,
+        expiry_s=expiry_s,
+        tolerance_s=expiry_s / 3,
     )
     file = folder / f"{prefix}.yaml"
     file.write_text(text, encoding="utf-8")
@@ -95,9 +130,9 @@ class Bench:
         ocpp_url: where the charge points connect.
     """
 
-    def __init__(self, miniature: Miniature, folder: Path) -> None:
+    def __init__(self, miniature: Miniature, folder: Path, *, expiry_s: float = 3) -> None:
         self._miniature = miniature
-        self._sut = system(miniature, folder, count=1)
+        self._sut = system(miniature, folder, count=1, expiry_s=expiry_s)
         self.ocpp_url = self._sut.ocpp_url
         self._folder = folder
         self._runs = 0
@@ -131,23 +166,38 @@ class Obligations:
 
     Attributes:
         answers: number and action of each CALL that is owed an answer; clean-up not counted.
+        shared: those of them that every case begins with.
         requests: the requests that were due, as they came.
     """
 
     scenario: Scenario
     answers: tuple[tuple[int, str], ...]
+    shared: frozenset[int]
     requests: tuple[Order, ...]
     rules: tuple[Planted, ...]
+    edition: str
 
-    def faults(self) -> list[Planted]:
+    def faults(self, *, with_shared: bool = True) -> list[Planted]:
         """Return every way in which one of them can be missed."""
+        answers = [one for one in self.answers if with_shared or one[0] not in self.shared]
         return [
-            *(fault for number, action in self.answers for fault in answer_faults(number, action)),
+            *(fault for number, action in answers for fault in answer_faults(number, action)),
             *(fault for order in self.requests for fault in request_faults(order.number, order)),
         ]
 
 
-def obligations(scenario: Scenario, result: CaseResult) -> Obligations:
+def editions_of(scenario: Scenario) -> list[str]:
+    """Return one edition, the newest that has them, for each list of steps a case has."""
+    newest = {
+        tuple(step.path for step in scenario.steps if step.editions.includes(edition)): edition
+        for edition in EDITIONS
+    }
+    return list(newest.values())
+
+
+def obligations(
+    scenario: Scenario, result: CaseResult, *, edition: str = NEWEST_EDITION
+) -> Obligations:
     """Read off a passed case what the CSMS owed in it."""
     frames = {
         index: json.loads(event.text)
@@ -158,41 +208,37 @@ def obligations(scenario: Scenario, result: CaseResult) -> Obligations:
     sent = _calls(result, frames, Direction.SENT)
     received = [index for index in _calls(result, frames, Direction.RECEIVED) if index in step_of]
     answers = {number: index for number, index in enumerate(sent) if index in step_of}
-    rules: list[Planted] = []
+    reader = _Rules(edition)
     for step in scenario.steps:
-        for number, index in answers.items():
-            if isinstance(step, Send) and step_of[index] == step.path:
-                _, message_id, action, _ = frames[index]
-                answer = next(frame for frame in frames.values() if frame[:2] == [3, message_id])
-                rule = f"rule.{action}.conf"
-                for path, wrong in _violations(step.expect, answer[2], action, Kind.RESULT):
-                    rules.append(
-                        Planted(
-                            f"{rule} {'.'.join(path)} = {wrong!r}",
-                            AnswerBent(number, with_field(path, wrong)),
-                            frozenset({rule}),
-                        )
-                    )
-        for number, index in enumerate(received):
-            if isinstance(step, Receive) and step_of[index] == step.path:
-                _, _, action, payload = frames[index]
-                rule = f"rule.{action}.req"
-                for path, wrong in _violations(step.payload, payload, action, Kind.CALL):
-                    rules.append(
-                        Planted(
-                            f"{rule} {'.'.join(path)} = {wrong!r}",
-                            RequestBent(number, with_field(path, wrong)),
-                            frozenset({rule}),
-                        )
-                    )
+        if isinstance(step, Send):
+            for number, index in answers.items():
+                if step_of[index] == step.path:
+                    _, message_id, action, _ = frames[index]
+                    answer = next(one for one in frames.values() if one[:2] == [3, message_id])
+                    answer_bent = partial(AnswerBent, number)
+                    reader.read(step.expect, answer[2], action, Kind.RESULT, answer_bent)
+        elif isinstance(step, Receive):
+            for number, index in enumerate(received):
+                if step_of[index] == step.path:
+                    _, _, action, body = frames[index]
+                    request_bent = partial(RequestBent, number)
+                    reader.read(step.payload, body, action, Kind.CALL, request_bent)
+    states = {step.path: step.state for step in scenario.steps}
+    shared = [
+        number
+        for number, index in answers.items()
+        if states[step_of[index]] in ("Connected", "Booted")
+    ]
     return Obligations(
         scenario,
         tuple((number, frames[index][2]) for number, index in answers.items()),
+        frozenset(shared),
         tuple(
             Order(number, result.identity, frames[index][2], frames[index][3])
             for number, index in enumerate(received)
         ),
-        tuple(rules),
+        tuple(reader.faults),
+        edition,
     )
 
 
@@ -204,49 +250,146 @@ def _calls(result: CaseResult, frames: Mapping[int, list[Any]], direction: Direc
     ]
 
 
-def _violations(
-    pattern: Pattern | None, value: Any, action: str, kind: Kind
-) -> Iterator[tuple[list[str], object]]:
-    """Yield, for each rule of a pattern, its field and a value that breaks it but no schema."""
-    schema = schema_of(action, kind)
-    yield from _wrong_values(pattern, value, schema, [])
+Place: TypeAlias = tuple[str | int, ...]
+Changes: TypeAlias = list[tuple[Place, object]]
 
 
-def _wrong_values(
-    pattern: Pattern | None, value: Any, schema: Mapping[str, Any], path: list[str]
-) -> Iterator[tuple[list[str], object]]:
-    if isinstance(pattern, Fields):
-        for name, inner in pattern.fields.items():
-            there = value.get(name) if isinstance(value, dict) else None
-            of_field = schema.get("properties", {}).get(name, {})
-            yield from _wrong_values(inner, there, of_field, [*path, name])
-    elif pattern is not None and not _captures_only(pattern):
-        yield path, _wrong(value, schema)
+class _Rules:
+    """Turns the patterns of a case into faults: for each rule, payloads that break just it."""
+
+    def __init__(self, edition: str) -> None:
+        self.faults: list[Planted] = []
+        self._edition = edition
+        self._captured: dict[str, Json] = {}
+        self._gathered: dict[str, list[Json]] = {}
+
+    def read(
+        self,
+        pattern: Fields | None,
+        body: dict[str, Any],
+        action: str,
+        kind: Kind,
+        bend: Callable[[Edit], Bend],
+    ) -> None:
+        """Add a fault for each way of breaking a pattern that `body` satisfies."""
+        rule = f"rule.{action}.{kind}"
+        schema = schema_of(action, kind)
+        for path, changes in self._broken(pattern, body, schema, ()) if pattern else ():
+            field = "$" + "".join(
+                f"[{part}]" if isinstance(part, int) else f".{part}" for part in path
+            )
+            shown = ", ".join(f"{at[-1]} = {_shown(value)}" for at, value in changes)
+            name = f"{rule} {field}: {shown} [{self._edition}]"
+            fault = Planted(name, bend(changed(changes)), frozenset({rule}), field, self._edition)
+            self.faults.append(fault)
+
+    def _broken(
+        self, pattern: Pattern, value: Any, schema: Mapping[str, Any], path: Place
+    ) -> Iterator[tuple[Place, Changes]]:
+        """Yield where each rule is and what breaks it, but no schema where that can be."""
+        if isinstance(pattern, Fields):
+            for name, inner in pattern.fields.items():
+                there = value.get(name) if isinstance(value, dict) else None
+                of_field = schema.get("properties", {}).get(name, {})
+                yield from self._broken(inner, there, of_field, (*path, name))
+            return
+        checks = pattern.checks if isinstance(pattern, Value) else ()
+        for check in checks:
+            if check.operator in _LISTS:
+                assert check.pattern is not None
+                items = schema.get("items", {})
+                yield from self._broken(check.pattern, value[0], items, (*path, 0))
+            for changes in self._wrong(check, value, schema, path):
+                yield path, changes
+
+    def _wrong(
+        self, check: Check, value: Any, schema: Mapping[str, Any], path: Place
+    ) -> Iterator[Changes]:
+        argument = check.argument
+        if isinstance(argument, str) and argument.startswith("$"):
+            argument = self._captured.get(argument.removeprefix("$"), argument)
+        match check.operator:
+            case Operator.CAPTURE:
+                self._captured[str(argument)] = value
+            case Operator.EQUALS | Operator.EQUALS_IGNORING_CASE | Operator.ONE_OF:
+                yield [(path, _other(value, argument, schema))]
+            case Operator.NOT_EQUALS | Operator.GREATER_THAN:
+                yield [(path, argument)]
+            case Operator.PRESENT:
+                yield [(path, MISSING)]
+            case Operator.ABSENT:
+                yield [(path, _sample(schema))]
+            case Operator.EMPTY_OR_ABSENT:
+                yield [(path, ["SomethingElse"])]
+            case Operator.PRESENT_IF | Operator.ABSENT_IF:
+                assert isinstance(argument, dict)
+                condition: Changes = [(tuple(at.split(".")), v) for at, v in argument.items()]
+                is_owed = check.operator is Operator.PRESENT_IF
+                yield [*condition, (path, MISSING if is_owed else _sample(schema))]
+            case Operator.APPROXIMATELY:
+                for minutes in (-1, 1):
+                    at = datetime.fromisoformat(value) + timedelta(minutes=minutes)
+                    yield [(path, at.isoformat().replace("+00:00", "Z"))]
+            case Operator.EQUALS_OR_ABSENT_IF_3:
+                yield [(path, 1)]
+            case Operator.ALL_DIFFERENT:
+                seen = self._gathered.setdefault(str(argument), [])
+                for earlier in seen:
+                    yield [(path, earlier)]
+                seen.append(value)
+            case Operator.ONLY_CONTAINS:
+                yield [(path, [])]
+                yield [(path, [*value, *value])]
+                yield [(path, MISSING)]
+            case Operator.EACH | Operator.FIRST:
+                yield [(path, MISSING)]
+            case _:
+                raise AssertionError(f"no wrong value for {check.operator}")
 
 
-def _captures_only(pattern: Pattern) -> bool:
-    return isinstance(pattern, Value) and all(
-        check.operator is Operator.CAPTURE for check in pattern.checks
-    )
+_LISTS: Final = (Operator.EACH, Operator.FIRST, Operator.ONLY_CONTAINS)
 
 
-def _wrong(value: Any, schema: Mapping[str, Any]) -> object:
+def _other(value: Any, allowed: Json, schema: Mapping[str, Any]) -> object:
     """Return another value of the same type; for an enumeration, one that no rule here allows."""
     if "enum" in schema:
-        return next(one for one in _OTHERS if one in schema["enum"] and one != value)
+        taken = [value, *(allowed if isinstance(allowed, list) else [])]
+        others = [one for one in [*_OTHERS, *schema["enum"]] if one in schema["enum"]]
+        # Where the rule takes them all, some of them only with a warning.
+        return next((one for one in others if one not in taken), others[0])
     match value:
-        case int():
+        case int() | float():
             return value + 1
         case str():
             return "0" if value != "0" else "1"
-        case None | list():
-            return [*(value or []), "SomethingElse"]
+        case list():
+            return [*value, "SomethingElse"]
+        case None:
+            return ["SomethingElse"]
         case _:
             raise AssertionError(f"no wrong value for {value!r}")
 
 
+def _sample(schema: Mapping[str, Any]) -> object:
+    """Return a value the schema of a field allows."""
+    if "enum" in schema:
+        return schema["enum"][0]
+    if schema.get("format") == "date-time":
+        return "2026-01-31T12:00:00.000Z"
+    return {"integer": 1, "number": 1.0, "string": "0"}[schema["type"]]
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is MISSING else repr(value)
+
+
 # Values of enumerations: whatever was not accepted now is, and the other way round.
 _OTHERS: Final = ("Accepted", "ConcurrentTx", "Blocked", "Rejected", "Soft", "Hard")
+
+
+def is_found(fault: Planted, findings: Iterable[Finding]) -> bool:
+    """Say whether one of the findings names the fault's rule and, where it has one, its field."""
+    return any(one.rule in fault.rules and one.expected.startswith(fault.field) for one in findings)
 
 
 def red(result: CaseResult) -> set[str]:

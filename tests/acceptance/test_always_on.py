@@ -34,7 +34,7 @@ from tests.faults import (
     without_field,
 )
 from tests.miniatures import Bend, Frames, Incoming, Link, Miniature, Order
-from tests.proofs import Bench, core_scenarios, system
+from tests.proofs import Bench, official_scenarios, system
 
 pytestmark = pytest.mark.slow
 
@@ -304,7 +304,7 @@ def case(name: str, folder: Path) -> Scenario:
         file = folder / f"{name}.yaml"
         file.write_text(f"id: {name}\ntitle: {name}\n{head}{OWN_CASES[name]}", encoding="utf-8")
         return load_file(file)
-    return next(one for one in core_scenarios() if one.id == name)
+    return next(one for one in official_scenarios() if one.id == name)
 
 
 def test_every_check_is_proven() -> None:
@@ -332,7 +332,7 @@ async def test_a_wrong_csms_trips_the_check(tmp_path: Path, rule: str) -> None:
 async def test_a_missing_subprotocol_is_found(tmp_path: Path) -> None:
     """A Central System that agrees to no subprotocol is wrong (CS-WS-06)."""
     async with Miniature(subprotocols=None) as miniature:
-        result = await Bench(miniature, tmp_path).run(core_scenarios()[0], Bend())
+        result = await Bench(miniature, tmp_path).run(official_scenarios()[0], Bend())
 
     assert "handshake.subprotocol" in {one.rule for one in result.findings}
     assert result.verdict is Verdict.FAILED
@@ -341,7 +341,7 @@ async def test_a_missing_subprotocol_is_found(tmp_path: Path) -> None:
 async def test_a_refused_handshake_is_found(tmp_path: Path) -> None:
     """A Central System that does not let the charge point in is wrong."""
     async with Miniature(refuse=HTTPStatus.NOT_FOUND) as miniature:
-        result = await Bench(miniature, tmp_path).run(core_scenarios()[0], Bend())
+        result = await Bench(miniature, tmp_path).run(official_scenarios()[0], Bend())
 
     assert "handshake.refused" in {one.rule for one in result.findings}
 
@@ -351,7 +351,7 @@ async def test_a_handshake_without_an_answer_is_found(tmp_path: Path) -> None:
     async with Miniature() as miniature:
         bench = Bench(miniature, tmp_path)
         bench.ocpp_url = miniature.command_url.replace("http", "ws")  # no WebSocket speaks here
-        result = await bench.run(core_scenarios()[0], Bend())
+        result = await bench.run(official_scenarios()[0], Bend())
 
     assert result.verdict is not Verdict.PASSED
     assert {"handshake.unreachable", "handshake.refused"} & {one.rule for one in result.findings}
