@@ -13,15 +13,8 @@ from fastapi import APIRouter, FastAPI
 
 from csms.cli import main as csms
 from csms.config import OPTIONS
-from csms.web import (
-    charge_points,
-    charging_profiles,
-    commands,
-    health,
-    history,
-    id_tags,
-    transactions,
-)
+from csms.web import files, health
+from csms.web.api import V1_MODULES
 from harness.checks import CHECKS, SURROUNDINGS
 from harness.cli import main as preflight
 from harness.schemas import _HOLES
@@ -126,10 +119,11 @@ did not answer in time.
     yield from head("Request", "What it does")
     app = FastAPI()
     v1 = APIRouter(prefix="/api/v1")
-    for module in (commands, charge_points, charging_profiles, id_tags, transactions, history):
+    for module in V1_MODULES:
         v1.include_router(module.router)
     app.include_router(v1)
     app.include_router(health.router)
+    app.include_router(files.router)
     for path, methods in app.openapi()["paths"].items():
         for method, facts in methods.items():
             yield row(f"`{method.upper()} {path}`", facts["summary"])

@@ -19,6 +19,7 @@ from csms.web import (
     health,
     history,
     id_tags,
+    jobs,
     local_lists,
     problems,
     reservations,
@@ -27,6 +28,21 @@ from csms.web import (
 )
 from csms.web.gate import MAX_BODY_BYTES, Gate
 from csms.web.services import Services
+
+V1_MODULES: Final = (
+    commands,
+    charge_points,
+    charging_profiles,
+    id_tags,
+    transactions,
+    history,
+    firmware,
+    diagnostics,
+    local_lists,
+    reservations,
+    triggers,
+    jobs,
+)
 
 _PROBLEM_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -70,19 +86,7 @@ def create_api(services: Services, *, api_token: str | None) -> ASGIApp:
     # Shown in OpenAPI only: the gate checks tokens before anything is parsed.
     bearer = Security(HTTPBearer(auto_error=False, description="`csms token add NAME` makes one."))
     v1 = APIRouter(prefix="/api/v1", dependencies=[bearer], responses=_ANY_PROBLEM)
-    for module in (
-        commands,
-        charge_points,
-        charging_profiles,
-        id_tags,
-        transactions,
-        history,
-        firmware,
-        diagnostics,
-        local_lists,
-        reservations,
-        triggers,
-    ):
+    for module in V1_MODULES:
         v1.include_router(module.router)
     app.include_router(v1)
     app.include_router(health.router)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from csms.domain.file_jobs import CommandState, Job, JobStatus, Transfer
+from csms.domain.file_jobs import CommandState, Job, JobKind, JobStatus, Transfer
 from csms.web.models import Body, Time, View
 
 MAX_INT32 = 2**31
@@ -57,6 +57,14 @@ class JobStatusView(View):
     status: str
     received_at: Time
     flags: list[str]
+
+
+class FileStatusView(JobStatusView):
+    """One status notification with what it was taken for."""
+
+    id: int = Field(validation_alias="record_id")
+    kind: JobKind
+    job_id: int | None = Field(description="Null where no job is known.")
 
 
 class TransferView(View):

@@ -2,15 +2,45 @@
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Path
+from fastapi import APIRouter, Path
 
 from csms.operations.file_jobs import NoAddress
+from csms.storage import file_jobs
+from csms.web.file_models import FileStatusView
+from csms.web.models import Page
+from csms.web.paging import DEFAULT_LIMIT, Cursor, Limit, cut, read_cursor
+from csms.web.parameters import Identity
 from csms.web.problems import Problem
+from csms.web.services import ServicesOf, known_charge_point
+
+router = APIRouter(tags=["diagnostics"])
 
 JobId = Annotated[int, Path(ge=1, lt=2**63)]
+
+
+@router.get(
+    "/charge-points/{identity}/file-statuses",
+    summary="List firmware and diagnostics status notifications, newest first",
+)
+async def list_file_statuses(
+    identity: Identity, services: ServicesOf, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Page[FileStatusView]:
+    """Return one page; also of those that belong to no job."""
+    await known_charge_point(services, identity)
+    found = await services.store.read(
+        partial(
+            file_jobs.statuses_page,
+            identity=identity,
+            before_id=read_cursor(cursor, int),
+            limit=limit + 1,
+        )
+    )
+    page, following = cut(found, limit, lambda one: one.record_id)
+    return Page(items=[FileStatusView.model_validate(one) for one in page], next=following)
 
 
 @contextlib.contextmanager

@@ -54,8 +54,12 @@ def login(location: str) -> ftplib.FTP:
     """Return an FTP client that is logged in."""
     where = urlsplit(location)
     ftp = ftplib.FTP(timeout=5)  # noqa: S321  # what stations use
-    ftp.connect(where.hostname or "", where.port or 0)
-    ftp.login(where.username or "", where.password or "")
+    try:
+        ftp.connect(where.hostname or "", where.port or 0)
+        ftp.login(where.username or "", where.password or "")
+    except BaseException:
+        ftp.close()
+        raise
     return ftp
 
 
