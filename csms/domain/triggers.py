@@ -112,4 +112,5 @@ def connector_of(action: str, payload: Mapping[str, Any]) -> int | None:
 def read_status(payload: Mapping[str, Any]) -> TriggerStatus:
     """Return what a TriggerMessage.conf says; Unknown for a word that is none of the standard's."""
     status = payload.get("status")
-    return TriggerStatus(status) if status in ANSWERS else TriggerStatus.UNKNOWN
+    is_answer = isinstance(status, str) and status in ANSWERS
+    return TriggerStatus(status) if is_answer else TriggerStatus.UNKNOWN
