@@ -169,8 +169,9 @@ def read_entries(written: Iterable[Mapping[str, Any]]) -> tuple[Entry, ...]:
 def read_status(payload: Mapping[str, Any]) -> UpdateStatus:
     """Return what a SendLocalList.conf says; Unknown for a word that is none of the standard's."""
     status = payload.get("status")
-    is_answer = isinstance(status, str) and status in ANSWERS
-    return UpdateStatus(status) if is_answer else UpdateStatus.UNKNOWN
+    if isinstance(status, str) and status in ANSWERS:
+        return UpdateStatus(status)
+    return UpdateStatus.UNKNOWN
 
 
 def entry_of(tag: IdTag, *, at: datetime) -> Entry:

@@ -112,5 +112,6 @@ def connector_of(action: str, payload: Mapping[str, Any]) -> int | None:
 def read_status(payload: Mapping[str, Any]) -> TriggerStatus:
     """Return what a TriggerMessage.conf says; Unknown for a word that is none of the standard's."""
     status = payload.get("status")
-    is_answer = isinstance(status, str) and status in ANSWERS
-    return TriggerStatus(status) if is_answer else TriggerStatus.UNKNOWN
+    if isinstance(status, str) and status in ANSWERS:
+        return TriggerStatus(status)
+    return TriggerStatus.UNKNOWN

@@ -68,6 +68,10 @@ SOUND: dict[str, dict[str, Any]] = {
 }
 
 
+def local_list(update_type: str, *entries: dict[str, Any]) -> dict[str, Any]:
+    return {"listVersion": 1, "updateType": update_type, "localAuthorizationList": list(entries)}
+
+
 def fields(action: str, payload: dict[str, Any]) -> list[str]:
     return [problem.field for problem in problems(action, payload)]
 
@@ -114,6 +118,21 @@ def test_extra_field_is_never_sent(action: str) -> None:
         ),
         ("SendLocalList", {"listVersion": 0, "updateType": "Full"}, "listVersion"),
         ("SendLocalList", {"listVersion": -1, "updateType": "Full"}, "listVersion"),
+        (
+            "SendLocalList",
+            local_list("Differential", {"idTag": "a"}, {"idTag": "B"}, {"idTag": "A"}),
+            "localAuthorizationList[2].idTag",
+        ),
+        (
+            "SendLocalList",
+            local_list("Full", {"idTag": "A"}),
+            "localAuthorizationList[0].idTagInfo",
+        ),
+        (
+            "SendLocalList",
+            local_list("Differential", {"idTag": "A", "idTagInfo": {"status": "ConcurrentTx"}}),
+            "localAuthorizationList[0].idTagInfo.status",
+        ),
         (
             "RemoteStartTransaction",
             {"idTag": "A", "chargingProfile": {**PROFILE, "transactionId": 1}},
