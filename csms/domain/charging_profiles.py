@@ -15,6 +15,7 @@ from typing import Any, Final
 from csms.domain.times import parse_time
 
 MAX_PHASES: Final = 3
+MAX_RATE: Final = 10**9  # W or A; more is no limit of anything
 DAY_S: Final = 86_400
 WEEK_S: Final = 604_800
 
@@ -193,8 +194,9 @@ def problems(connector_id: int | None, payload: Mapping[str, Any]) -> Iterator[t
         yield "chargingSchedule.startSchedule", "is no time"
     if schedule.get("duration", 0) < 0:
         yield "chargingSchedule.duration", "must be at least 0"
-    if not _has_one_decimal(schedule.get("minChargingRate", 0)):
-        yield "chargingSchedule.minChargingRate", "has more than one decimal"
+    yield from _rate_problems(
+        "chargingSchedule.minChargingRate", schedule.get("minChargingRate", 0)
+    )
     yield from _period_problems(schedule["chargingSchedulePeriod"])
 
 
@@ -211,10 +213,16 @@ def _period_problems(periods: list[dict[str, Any]]) -> Iterator[tuple[str, str]]
         elif start_s <= before:
             yield f"{field}[{index}].startPeriod", "must be later than the one before"
         before = start_s
-        if not _has_one_decimal(period["limit"]):
-            yield f"{field}[{index}].limit", "has more than one decimal"
+        yield from _rate_problems(f"{field}[{index}].limit", period["limit"])
         if not 1 <= period.get("numberPhases", MAX_PHASES) <= MAX_PHASES:
             yield f"{field}[{index}].numberPhases", f"must be from 1 to {MAX_PHASES}"
+
+
+def _rate_problems(field: str, rate: int | float) -> Iterator[tuple[str, str]]:
+    if abs(rate) > MAX_RATE:
+        yield field, f"must be at most {MAX_RATE}"
+    elif Decimal(str(rate)) % Decimal("0.1"):  # §7.13, §7.14
+        yield field, "has more than one decimal"
 
 
 def limit_problems(
@@ -296,11 +304,6 @@ def clears(criteria: Mapping[str, Any], held: HeldProfile) -> tuple[bool, bool]:
 def _time(payload: Mapping[str, Any], name: str) -> datetime | None:
     parsed = parse_time(payload.get(name))
     return None if parsed is None else parsed.at
-
-
-def _has_one_decimal(number: int | float) -> bool:
-    value = Decimal(str(number))
-    return value == round(value, 1)
 
 
 def _whole(text: str | None) -> int | None:

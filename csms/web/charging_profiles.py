@@ -34,7 +34,7 @@ Duration = Annotated[int, Query(ge=0, le=MAX_DURATION_S, description="Seconds.")
 Unit = Annotated[RateUnit, Query(description="A is per phase, W the sum of all phases.")]
 At = Annotated[QueryTime, Query(description="Begin of the schedule; now if left out.")]
 Voltage = Annotated[
-    Decimal, Query(gt=0, le=1000, description="Nominal, between phase and neutral.")
+    Decimal, Query(ge=1, le=1000, description="Nominal, between phase and neutral.")
 ]
 Phases = Annotated[
     int, Query(ge=1, le=MAX_PHASES, description="Where a period has no numberPhases.")

@@ -72,6 +72,7 @@ def held(
         (1, profile(chargingProfileKind="Relative")),
         (1, profile(chargingSchedule=schedule({"startPeriod": 0, "limit": 6.1}))),
         (1, profile(chargingSchedule=schedule({"startPeriod": 0, "limit": 0.3}))),
+        (1, profile(chargingSchedule=schedule({"startPeriod": 0, "limit": 1_000_000_000}))),
         (1, profile(chargingSchedule=schedule(minChargingRate=0.7, duration=0))),
         (1, profile(validFrom="2026-05-01T00:00:00+02:00", validTo="2026-05-01T00:00:00Z")),
     ],
@@ -128,6 +129,14 @@ PERIODS = "chargingSchedule.chargingSchedulePeriod"
             1,
             profile(chargingSchedule=schedule({"startPeriod": 0, "limit": 6.25})),
             f"{PERIODS}[0].limit",
+        ),
+        *(
+            (
+                1,
+                profile(chargingSchedule=schedule({"startPeriod": 0, "limit": limit})),
+                f"{PERIODS}[0].limit",
+            )
+            for limit in (1e30, -1e300, float("inf"), 10**400, 1e-9)
         ),
         (
             1,

@@ -162,7 +162,7 @@ async def test_installation_is_a_parameter(
         {"duration": -1},
         {"unit": "kW"},
         {"at": "tomorrow"},
-        {"voltage": 0},
+        {"voltage": "1e-300"},
         {"phases": 4},
         {"maximum": 0},
     ],
