@@ -15,7 +15,7 @@ certify: $(INSTALLED)  ## Run all certification cases against our CSMS (or SUT=f
 	@preflight run --sut "$(SUT)" --strict --html
 
 test: $(INSTALLED)  ## Run the tests
-	@pytest $(PYTEST_ARGS)
+	@pytest -n logical --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 check: $(INSTALLED)  ## Lint, format, types, import rules
 	ruff check .
