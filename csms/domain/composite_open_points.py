@@ -7,6 +7,8 @@ example in `docs/reference/composite-schedule.md`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from csms.domain.charging_profiles import Profile, Purpose
@@ -21,6 +23,8 @@ from csms.domain.composite_schedule import (
     winner,
     winners_at,
 )
+
+_SECOND: Final = timedelta(seconds=1)
 
 
 def hides_other_levels(stack: Stack) -> bool:
@@ -85,6 +89,20 @@ def default_without_transaction(stack: Stack) -> bool:
     return stack.transaction_id is None and any(decides(stack, one) for one in _defaults(stack))
 
 
+def valid_to_included(stack: Stack) -> bool:
+    """A profile may count for the instant of its validTo; we end it there."""
+    for one in stack.profiles:
+        end_s = None if one.valid_to is None else (one.valid_to - stack.at) / _SECOND
+        if end_s is None or not end_s.is_integer() or not 0 <= end_s < stack.duration_s:
+            continue
+        longer = replace(one, valid_to=None)
+        others = tuple(longer if each is one else each for each in stack.profiles)
+        second = int(end_s)
+        if limit_at(replace(stack, profiles=others), second) != limit_at(stack, second):
+            return True
+    return False
+
+
 def phases_differ(stack: Stack) -> bool:
     """Two limits on different numbers of phases have no prescribed minimum.
 
@@ -134,6 +152,7 @@ OPEN_POINTS: Final[Mapping[str, Callable[[Stack], bool]]] = {
         tx_profile_pauses,
         relative_without_start,
         default_without_transaction,
+        valid_to_included,
         phases_differ,
         conversion_rounds,
         whole_charge_point,

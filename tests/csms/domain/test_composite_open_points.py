@@ -86,6 +86,13 @@ CASES: list[tuple[str, Stack, list[tuple[int, str | None]]]] = [
     ),
     ("default_without_transaction", stack(one(DEFAULT, "10"), runs=False), [(0, "10")]),
     (
+        "valid_to_included",
+        stack(
+            one(DEFAULT, "10", level=1, valid_to=NOW + timedelta(minutes=30)), one(DEFAULT, "20")
+        ),
+        [(0, "10"), (1800, "20")],
+    ),
+    (
         "phases_differ",
         stack(one(MAXIMUM, "10", connector_id=0, phases=1), one(TX, "8")),
         [(0, "8")],
@@ -134,6 +141,8 @@ def test_every_point_has_an_example() -> None:
         stack(one(DEFAULT, "10"), one(DEFAULT, "20", connector_id=0)),
         stack(one(DEFAULT, "10", level=1), one(DEFAULT, "20", connector_id=0)),
         stack(one(TX, "16", start_at=None)),
+        stack(one(TX, "16", valid_to=NOW + timedelta(hours=1)), one(DEFAULT, "10")),
+        stack(one(TX, "16"), one(DEFAULT, "10", valid_to=NOW + timedelta(minutes=30))),
         stack(one(TX, "16", phases=1)),
         stack(one(TX, "6900", unit=RateUnit.W)),
         stack(one(TX, "16"), unit=RateUnit.W),
