@@ -1,4 +1,4 @@
-"""What a charge point answers to the requests of the Core profile, and what it does then.
+"""What a charge point answers to the requests of the CSMS, and what it does then.
 
 Spec: OCPP 1.6 ed. 2 §5. Each function returns the content of the answer and, where something
 follows, what to do once the answer has left: an answer always goes before its consequences.
@@ -14,8 +14,14 @@ from simulator.boot import Registration
 from simulator.charging_profiles import Unit
 from simulator.clock import Moment
 from simulator.connector import Connector, Permission, Status
+from simulator.diagnostics import Order as DiagnosticsOrder
+from simulator.firmware import Order as FirmwareOrder
 from simulator.keys import ChangeStatus
+from simulator.local_list import NO_LIST_VERSION, UpdateStatus
+from simulator.progress import OWN_RETRIES, OWN_RETRY_INTERVAL_S
+from simulator.reservation import Reservation
 from simulator.transactions import Reason
+from simulator.trigger import decide_trigger
 
 if TYPE_CHECKING:
     from simulator.charge_point import ChargePoint
@@ -91,14 +97,16 @@ def remote_start_transaction(station: ChargePoint, request: Request, now: Moment
     """
     number = request.get("connector_id")
     numbers = [number] if number is not None else station.charging_order()
+    id_tag = request["id_tag"]
     free = [
         station.connectors[number]
         for number in numbers
-        if number in station.connectors and station.can_start_remotely(station.connectors[number])
+        if number in station.connectors
+        and station.can_start_remotely(station.connectors[number], id_tag)
     ]
     if not free:
         return _status("Rejected")
-    connector, id_tag = free[0], request["id_tag"]
+    connector = free[0]
     profile = request.get("charging_profile")
     if profile is not None and not station.smart_charging.expect(connector.id, profile):
         return _status("Rejected")
@@ -107,9 +115,39 @@ def remote_start_transaction(station: ChargePoint, request: Request, now: Moment
         if station.keys.boolean("AuthorizeRemoteTxRequests"):
             station.charging.identify_to_start(connector, id_tag, now)
         elif station.charging.can_start(connector):
-            station.charging.permit(connector, Permission(id_tag), now)
+            parent = station.charging.known_parent(id_tag, now)
+            station.charging.permit(connector, Permission(id_tag, parent), now)
 
     return _status("Accepted", start)
+
+
+def cancel_reservation(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """End a reservation (§5.2)."""
+    reserving = station.charging.reserving
+    reserving.book.remove_expired(station.wire.local_time(now))
+    if reserving.book.remove(request["reservation_id"]) is None:
+        return _status("Rejected")
+    return _status("Accepted", reserving.settle_all)
+
+
+def get_diagnostics(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Name the file that is then sent, if there is something to send (§5.9)."""
+    file = station.diagnostics.file(request.get("start_time"), request.get("stop_time"), now)
+    if file is None:
+        return Response({})
+    order = DiagnosticsOrder(
+        directory=request["location"],
+        file=file,
+        retries=request.get("retries", OWN_RETRIES),
+        retry_interval_s=request.get("retry_interval", OWN_RETRY_INTERVAL_S),
+    )
+    return Response({"fileName": file.name}, lambda now: station.diagnostics.begin(order, now))
+
+
+def get_local_list_version(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Tell the version of the list; without a list, that there is none (§5.10)."""
+    has_list = station.keys.boolean("LocalAuthListEnabled")
+    return Response({"listVersion": station.local_list.version if has_list else NO_LIST_VERSION})
 
 
 def remote_stop_transaction(station: ChargePoint, request: Request, now: Moment) -> Response:
@@ -126,10 +164,49 @@ def remote_stop_transaction(station: ChargePoint, request: Request, now: Moment)
     return _status("Rejected")
 
 
+def reserve_now(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Keep a connector free for somebody, if one is free (§5.13)."""
+    if station.is_active and station.registration is not Registration.ACCEPTED:
+        return _status("Rejected")
+    wanted = Reservation(
+        id=request["reservation_id"],
+        connector_id=request["connector_id"],
+        id_tag=request["id_tag"],
+        parent_id_tag=request.get("parent_id_tag"),
+        expires_at=request["expiry_date"],
+    )
+    statuses = {
+        number: station.seen_status(connector) for number, connector in station.connectors.items()
+    }
+    reserving = station.charging.reserving
+    return _status(reserving.ask(wanted, statuses, now), reserving.settle_all)
+
+
 def reset(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Restart, with goodbye or without (§5.14, errata 3.36)."""
     is_hard = request["type"] == "Hard"
     return _status("Accepted", station.hard_reset if is_hard else station.soft_reset)
+
+
+def send_local_list(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Change the local list, or nothing (§5.15)."""
+    if not station.keys.boolean("LocalAuthListEnabled"):
+        return _status(UpdateStatus.NOT_SUPPORTED)
+    status = station.local_list.update(
+        request["update_type"],
+        request["list_version"],
+        request.get("local_authorization_list", ()),
+        max_sent=station.keys.integer("SendLocalListMaxLength"),
+        max_length=station.keys.integer("LocalAuthListMaxLength"),
+    )
+    return _status(status, station.list_updated if status is UpdateStatus.ACCEPTED else None)
+
+
+def trigger_message(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Say whether a message will be sent, and then send it (§5.17)."""
+    return _status(
+        *decide_trigger(station, request["requested_message"], request.get("connector_id"))
+    )
 
 
 def unlock_connector(station: ChargePoint, request: Request, now: Moment) -> Response:
@@ -174,7 +251,19 @@ def _stop(station: ChargePoint, connector: Connector, reason: Reason) -> Callabl
     return lambda now: station.charging.stop(connector, reason, now)
 
 
+def update_firmware(station: ChargePoint, request: Request, now: Moment) -> Response:
+    """Fetch and install firmware, not before its date (§5.19)."""
+    order = FirmwareOrder(
+        url=request["location"],
+        retrieve_at=request["retrieve_date"],
+        retries=request.get("retries", OWN_RETRIES),
+        retry_interval_s=request.get("retry_interval", OWN_RETRY_INTERVAL_S),
+    )
+    return Response({}, lambda now: station.firmware.begin(order, now))
+
+
 HANDLERS: Final[dict[str, Callable[[ChargePoint, Request, Moment], Response]]] = {
+    "CancelReservation": cancel_reservation,
     "ChangeAvailability": change_availability,
     "ChangeConfiguration": change_configuration,
     "ClearCache": clear_cache,
@@ -182,11 +271,17 @@ HANDLERS: Final[dict[str, Callable[[ChargePoint, Request, Moment], Response]]] =
     "DataTransfer": data_transfer,
     "GetCompositeSchedule": get_composite_schedule,
     "GetConfiguration": get_configuration,
+    "GetDiagnostics": get_diagnostics,
+    "GetLocalListVersion": get_local_list_version,
     "RemoteStartTransaction": remote_start_transaction,
     "RemoteStopTransaction": remote_stop_transaction,
+    "ReserveNow": reserve_now,
     "Reset": reset,
+    "SendLocalList": send_local_list,
     "SetChargingProfile": set_charging_profile,
+    "TriggerMessage": trigger_message,
     "UnlockConnector": unlock_connector,
+    "UpdateFirmware": update_firmware,
 }
 
 # Statuses in which nobody can begin anything, whoever reported them.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, StrEnum, auto
-from typing import Final
+from typing import Final, Protocol
 
 from simulator.clock import parse_time
 from simulator.keys import Configuration
@@ -64,7 +64,7 @@ def read_id_tag_info(payload: Mapping[str, object]) -> IdTagInfo | None:
 
 
 class IdTagStore:
-    """idTags and what is known of them: the cache, or the local list."""
+    """The authorization cache: idTags and what is known of them."""
 
     def __init__(self, capacity: int = CACHE_CAPACITY) -> None:
         self._capacity = capacity
@@ -96,6 +96,13 @@ class IdTagStore:
         self._entries.clear()
 
 
+class KnownTags(Protocol):
+    """Something that knows idTags."""
+
+    def find(self, id_tag: str, at: datetime) -> IdTagInfo | None:
+        """Return what is known at `at`, None where nothing is."""
+
+
 class Decision(Enum):
     """What to do with somebody who presents an idTag to start."""
 
@@ -110,8 +117,8 @@ def decide(
     is_online: bool,
     at: datetime,
     keys: Configuration,
-    local_list: IdTagStore,
-    cache: IdTagStore,
+    local_list: KnownTags,
+    cache: KnownTags,
 ) -> tuple[Decision, IdTagInfo | None]:
     """Decide on an idTag that wants to start; also return what is known of it locally.
 

@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from itertools import count
 from typing import Final
 from uuid import uuid4
 
-from simulator import inputs, payloads
+from simulator import hearsay, inputs, payloads
 from simulator.answers import HANDLERS, OCCUPIED
 from simulator.authorization import IdTagStore
 from simulator.boot import BootEvent, Registration
 from simulator.charging import Charging, is_busy
-from simulator.clock import Moment, parse_time
-from simulator.connector import Connector, Report, Status
+from simulator.clock import Moment
+from simulator.connector import LOCAL_LIST_CONFLICT, NO_ERROR, Connector, Status
 from simulator.delivery import Delivery
+from simulator.diagnostics import Diagnostics, DiagnosticsFile, write_file
 from simulator.errors import LocalProtocolError, RemoteProtocolError
+from simulator.firmware import Firmware
 from simulator.frames import (
     CALL,
     Call,
@@ -35,18 +38,20 @@ from simulator.frames import (
     parse,
 )
 from simulator.keys import Configuration
+from simulator.local_list import LocalList
 from simulator.meter import Meter
 from simulator.metering import Metering
-from simulator.outputs import Hangup, Output, Ping, ScriptedAnswer, Transmit
+from simulator.outputs import Hangup, Output, Ping, ScriptedAnswer, TransferEnd, Transmit
 from simulator.queue import TransactionQueue
 from simulator.registration import Registrar
 from simulator.reporting import StatusReports
 from simulator.session import Reply, Request
 from simulator.smart_charging import SmartCharging
-from simulator.transactions import NO_ID, Reason
+from simulator.transactions import Reason
 from simulator.wire import Wire
 
 DEFAULT_POWER_W: Final = 11_040.0  # three phases, 230 V, 16 A
+DIAGNOSTICS_BYTES: Final = 20_000
 
 
 class ChargePoint:
@@ -72,6 +77,7 @@ class ChargePoint:
         power_w: float = DEFAULT_POWER_W,
         meter_wh: float = 0.0,
         holds_back: bool = True,
+        diagnostics_bytes: int = DIAGNOSTICS_BYTES,
         milliseconds: bool = True,
         new_message_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
@@ -85,6 +91,7 @@ class ChargePoint:
             meter_wh: register of every meter at the beginning.
             holds_back: messages about a transaction wait for its id; else, before the id is
                 known, they say -1 (both are met in the field, errata 3.18).
+            diagnostics_bytes: how long the diagnostics file is.
             milliseconds: time stamps carry them.
 
         Raises:
@@ -94,7 +101,6 @@ class ChargePoint:
         self.vendor = vendor
         self.model = model
         self.serial_number = serial_number
-        self.firmware_version = firmware_version
         self.transactions_by_script: dict[int, int] = {}
         self.keys = Configuration(
             keys,
@@ -111,22 +117,33 @@ class ChargePoint:
             for number in range(connectors + 1)
         }
         self.wire = Wire(keys=self.keys, milliseconds=milliseconds, new_message_id=new_message_id)
-        self._registrar = Registrar(
+        self.registrar = Registrar(
             self.wire, boot_payload=self._boot_payload, on_accepted=self._accepted
         )
-        self._reports = StatusReports(self.wire, self.connectors)
+        self.reports = StatusReports(self.wire, self.connectors)
         self._queue = TransactionQueue()
         self._delivery = Delivery(self.wire, self._queue)
-        self._metering = Metering(self.wire, self.connectors, self._delivery, holds_back=holds_back)
+        self.metering = Metering(self.wire, self.connectors, self._delivery, holds_back=holds_back)
         self.charging = Charging(
             self.wire,
             self.connectors,
-            reports=self._reports,
+            reports=self.reports,
             delivery=self._delivery,
-            metering=self._metering,
+            metering=self.metering,
             power_w=power_w,
             holds_back=holds_back,
+            on_list_conflict=self._list_conflict,
         )
+        numbers = count(1)
+        self.firmware = Firmware(
+            self.wire,
+            self.connectors,
+            version=firmware_version,
+            refresh=self.refresh,
+            numbers=numbers,
+        )
+        self.diagnostics = Diagnostics(self.wire, make=self._write_diagnostics, numbers=numbers)
+        self._diagnostics_bytes = diagnostics_bytes
         self.smart_charging = SmartCharging(self.wire, self.connectors, refresh=self.refresh)
         self._scripted: dict[str, deque[ScriptedAnswer]] = {}
         self._late_answers = 0
@@ -137,16 +154,16 @@ class ChargePoint:
     @property
     def registration(self) -> Registration:
         """Where the charge point stands with its CSMS."""
-        return self._registrar.state
+        return self.registrar.state
 
     @property
     def is_active(self) -> bool:
         """Whether the model speaks by itself; else it only answers, and notes what scripts send."""
-        return self._registrar.is_active
+        return self.registrar.is_active
 
     @is_active.setter
     def is_active(self, is_active: bool) -> None:
-        self._registrar.is_active = is_active
+        self.registrar.is_active = is_active
 
     @property
     def is_connected(self) -> bool:
@@ -164,7 +181,12 @@ class ChargePoint:
         return self.charging.cache
 
     @property
-    def local_list(self) -> IdTagStore:
+    def firmware_version(self) -> str:
+        """What BootNotification says of the firmware."""
+        return self.firmware.version
+
+    @property
+    def local_list(self) -> LocalList:
         """The local authorization list."""
         return self.charging.local_list
 
@@ -185,11 +207,13 @@ class ChargePoint:
         if self.is_active:
             self._schedule_ping(now)
             if self.registration is Registration.STARTING:
-                self._registrar.boot_if_due(now)
+                self.registrar.boot_if_due(now)
             elif self.registration is Registration.ACCEPTED:
-                self._registrar.note_activity(now)
-                self._reports.send_changed(now)
+                self.registrar.note_activity(now)
+                self.reports.send_changed(now)
                 self._delivery.pump(now)
+                self.firmware.feed.pump()
+                self.diagnostics.feed.pump()
         return self._finish(now)
 
     def disconnected(self, now: Moment) -> list[Output]:
@@ -209,7 +233,7 @@ class ChargePoint:
 
     def receive(self, frame: Frame, now: Moment) -> list[Output]:
         """Take one frame of the CSMS and answer it, if it is a CALL."""
-        self._registrar.note_activity(now)
+        self.registrar.note_activity(now)
         match frame:
             case Call():
                 self._answer(frame, now)
@@ -229,6 +253,12 @@ class ChargePoint:
         """Return when `wake` is wanted, in monotonic seconds."""
         times = (self.wire.timers.next_s(), self.wire.session.deadline_s)
         return min((time_s for time_s in times if time_s is not None), default=None)
+
+    def transfer_ended(self, number: int, end: TransferEnd, now: Moment) -> list[Output]:
+        """Take note of how a `Download` or an `Upload` went."""
+        self.firmware.ended(number, end, now)
+        self.diagnostics.ended(number, end, now)
+        return self._finish(now)
 
     def wake(self, now: Moment) -> list[Output]:
         """Do what is due."""
@@ -261,7 +291,7 @@ class ChargePoint:
             raise LocalProtocolError("not connected")
 
         def on_reply(reply: Reply, now: Moment) -> None:
-            self._note_script(request, reply, now)
+            hearsay.note(self, request, reply, now)
             request.on_reply(reply, now)
 
         noted = Request(
@@ -276,7 +306,7 @@ class ChargePoint:
 
     def set_clock(self, ahead_s: float) -> None:
         """Let the charge point's own clock differ from true time, and stay so."""
-        self._registrar.is_clock_scripted = True
+        self.registrar.is_clock_scripted = True
         self.wire.clock_offset = timedelta(seconds=ahead_s)
 
     # --- answering -----------------------------------------------------------------------------
@@ -346,12 +376,14 @@ class ChargePoint:
         numbers = [number for number in self.connectors if number > 0]
         return sorted(numbers, key=lambda n: (not self.connectors[n].inputs.is_plugged, n))
 
-    def can_start_remotely(self, connector: Connector) -> bool:
+    def can_start_remotely(self, connector: Connector, id_tag: str) -> bool:
         """Whether RemoteStartTransaction may be accepted for a connector (§5.11)."""
-        if connector.id == 0:
+        if connector.id == 0 or not self.charging.is_open_to(connector, id_tag):
             return False
         if not self.is_active:
-            return self._told_status(connector) not in OCCUPIED
+            is_reserved = self.charging.reserving.book.at(connector.id) is not None
+            status = self.seen_status(connector)
+            return status not in OCCUPIED or (is_reserved and status is Status.RESERVED)
         return (
             self.registration is Registration.ACCEPTED
             and self.charging.can_start(connector)
@@ -364,10 +396,13 @@ class ChargePoint:
         if self.is_active:
             return is_busy(connector)
         in_transaction = connector.id in self.transactions_by_script.values()
-        return in_transaction or self._told_status(connector) is Status.PREPARING
+        return in_transaction or self.seen_status(connector) is Status.PREPARING
 
-    def _told_status(self, connector: Connector) -> Status:
-        told = self._reports.told(connector.id)
+    def seen_status(self, connector: Connector) -> Status:
+        """Return the status; of a passive charge point, what its script told last."""
+        if self.is_active:
+            return connector.report.status
+        told = self.reports.told(connector.id)
         return connector.report.status if told is None else told.status
 
     def set_availability(
@@ -387,11 +422,11 @@ class ChargePoint:
         match name.casefold():
             case "metervaluesampleinterval":
                 for connector in self.connectors.values():
-                    self._metering.schedule_samples(connector, now)
+                    self.metering.schedule_samples(connector, now)
             case "clockaligneddatainterval":
-                self._metering.schedule_aligned(now)
+                self.metering.schedule_aligned(now)
             case "heartbeatinterval":
-                self._registrar.note_activity(now)
+                self.registrar.note_activity(now)
             case "websocketpinginterval":
                 self._schedule_ping(now)
 
@@ -409,21 +444,23 @@ class ChargePoint:
 
     def power_on(self, now: Moment) -> None:
         """Start up; BootNotification goes as soon as there is a connection."""
-        self._registrar.move(BootEvent.POWER_ON)
+        self.registrar.move(BootEvent.POWER_ON)
         self.keys.restart()
         self._refresh_all(now)
-        self._registrar.boot_if_due(now)
+        self.charging.reserving.arm(now)
+        self.registrar.boot_if_due(now)
 
     def power_off(self, now: Moment) -> None:
         """Lose power; what ran is told after the next boot, with the last values (§3.7)."""
-        self._registrar.move(BootEvent.POWER_OFF)
+        self.registrar.move(BootEvent.POWER_OFF)
         self._go_down(Reason.POWER_LOSS, now)
         self.wire.outputs.append(Hangup(is_abrupt=True))
 
     def restart(self, reason: Reason, now: Moment) -> None:
         """End what runs, tell it after the boot, and start anew on a new connection."""
-        self._registrar.move(BootEvent.RESTART)
+        self.registrar.move(BootEvent.RESTART)
         self._go_down(reason, now)
+        self.charging.reserving.arm(now)
         self.keys.restart()
         self.wire.outputs.append(Hangup())
 
@@ -433,6 +470,8 @@ class ChargePoint:
         self._soft_reset_waits = False
         self.charging.stop_all(reason, now)
         self.charging.forget_volatile(now)
+        self.firmware.go_down(now)
+        self.diagnostics.go_down()
 
     def _schedule_ping(self, now: Moment) -> None:
         """Set the next WebSocket ping; 0 switches them off (OCPP-J 1.6 §5.3)."""
@@ -457,9 +496,30 @@ class ChargePoint:
 
     def _accepted(self, now: Moment) -> None:
         """Say what has to be said after each accepted boot (errata 3.22), then the rest."""
-        self._reports.send_all(now)
-        self._metering.schedule_aligned(now)
+        self.reports.send_all(now)
+        self.metering.schedule_aligned(now)
         self._delivery.pump(now)
+        self.firmware.resume(now)
+        self.diagnostics.resume(now)
+        self.charging.reserving.arm(now)
+
+    def list_updated(self, now: Moment) -> None:
+        """Take a new list for free of conflicts, until one shows."""
+        whole = self.connectors[0]
+        if whole.error_code == LOCAL_LIST_CONFLICT:
+            whole.error_code = NO_ERROR
+            self.refresh(whole, now)
+
+    def _list_conflict(self, id_tag: str, now: Moment) -> None:
+        """Tell that list and CSMS disagree (§3.5.2)."""
+        whole = self.connectors[0]
+        if self.is_active and whole.error_code == NO_ERROR:
+            self.wire.notice(f"The local list says something else of {id_tag} than the CSMS")
+            whole.error_code = LOCAL_LIST_CONFLICT
+            self.refresh(whole, now)
+
+    def _write_diagnostics(self, now: Moment) -> DiagnosticsFile:
+        return write_file(self, self._diagnostics_bytes, now)
 
     # --- common ----------------------------------------------------------------------------------
 
@@ -472,45 +532,15 @@ class ChargePoint:
             if connector.inoperative_scheduled and not is_waiting:
                 connector.inoperative_scheduled = False
                 connector.change(is_available=False)
-            self._reports.refresh(connector, now)
+            self.reports.refresh(connector, now)
+            if connector.report.status is not Status.AVAILABLE:
+                self.charging.reserving.lose_all(now)  # who reserved could not come
         else:
             self.charging.set_inputs(connector, now)
 
     def _refresh_all(self, now: Moment) -> None:
         for connector in reversed(self.connectors.values()):  # 0 follows the others
             self.refresh(connector, now)
-
-    def _note_script(self, request: Request, reply: Reply, now: Moment) -> None:
-        """Learn from a CALL that a script sent by hand, as if the model had sent it."""
-        if not isinstance(reply.answer, CallResult) or callable(request.payload):
-            return
-        sent, answer = request.payload, reply.answer.payload
-        match request.action:
-            case "BootNotification":
-                self._registrar.adopt(answer, now)
-                if self.is_active:
-                    self._metering.schedule_aligned(now)
-            case "StatusNotification":
-                connector_id, status = sent.get("connectorId"), sent.get("status")
-                if isinstance(connector_id, int) and status in list(Status):
-                    error_code, info = str(sent.get("errorCode")), str(sent.get("info", ""))
-                    report = Report(Status(str(status)), error_code, info)
-                    self._reports.told_by_script(connector_id, report)
-            case "Authorize":
-                self.charging.learn(str(sent.get("idTag")), answer, now)
-            case "StartTransaction":
-                self.charging.learn(str(sent.get("idTag")), answer, now)
-                given, connector_id = answer.get("transactionId"), sent.get("connectorId")
-                if isinstance(given, int) and isinstance(connector_id, int) and given != NO_ID:
-                    self.transactions_by_script[given] = connector_id
-                    begun_at = parse_time(sent.get("timestamp")) or now.at
-                    self.smart_charging.begun_by_script[connector_id] = (given, begun_at)
-            case "StopTransaction":
-                given = sent.get("transactionId")
-                if isinstance(given, int):
-                    ended = self.transactions_by_script.pop(given, None)
-                    if ended is not None:
-                        self.smart_charging.begun_by_script.pop(ended, None)
 
     def _transmit(self, text: str, request: Request | None = None) -> None:
         self.wire.outputs.append(Transmit(text, request))
@@ -522,6 +552,8 @@ class ChargePoint:
             self.refresh(self.connectors[0], now)
         if self._soft_reset_waits and self._has_said_goodbye():
             self.restart(Reason.SOFT_RESET, now)
+        if self.firmware.go_on(now):
+            self.restart(Reason.REBOOT, now)
         if self.wire.is_connected:
             request = self.wire.session.next(now)
             if request is not None:
@@ -530,7 +562,7 @@ class ChargePoint:
         outputs = self.wire.outputs
         self.wire.outputs = []
         if any(isinstance(output, Transmit) for output in outputs):
-            self._registrar.note_activity(now)
+            self.registrar.note_activity(now)
         return outputs
 
     def _has_said_goodbye(self) -> bool:

@@ -24,9 +24,11 @@ from simulator.clock import Moment
 from simulator.connector import Connector, Permission, Status, status_of
 from simulator.delivery import Delivery
 from simulator.frames import CallResult
+from simulator.local_list import LocalList, is_conflict
 from simulator.metering import Metering
 from simulator.queue import Message
 from simulator.reporting import StatusReports
+from simulator.reservation import Reserving
 from simulator.session import Outcome, Reply
 from simulator.transactions import NO_ID, Reason, Transaction
 from simulator.wire import Wire
@@ -50,7 +52,13 @@ class Charging:
         metering: Metering,
         power_w: float,
         holds_back: bool,
+        on_list_conflict: Callable[[str, Moment], None],
     ) -> None:
+        """Begin with empty connectors.
+
+        Args:
+            on_list_conflict: told of an idTag of which the CSMS says something else than the list.
+        """
         self._wire = wire
         self._connectors = {number: one for number, one in connectors.items() if number > 0}
         self._reports = reports
@@ -58,8 +66,10 @@ class Charging:
         self._metering = metering
         self._power_w = power_w
         self._holds_back = holds_back
+        self._on_list_conflict = on_list_conflict
         self.cache = IdTagStore()
-        self.local_list = IdTagStore()
+        self.local_list = LocalList()
+        self.reserving = Reserving(wire, connectors, refresh=self._refresh)
         self.is_closing = False  # a soft reset is under way: nothing new begins
 
     # --- cable and EV ----------------------------------------------------------------------------
@@ -134,6 +144,9 @@ class Charging:
             permission = connector.permission
             if permission is not None:
                 return 1 if is_same_tag(permission.id_tag, id_tag) else 4
+            reservation = self.reserving.book.at(connector.id)
+            if reservation is not None:
+                return 1 if reservation.may_be_for(id_tag) else 6
             return 2 if connector.inputs.is_plugged else 3
 
         return min(self._connectors.values(), key=lambda one: (rank(one), one.id))
@@ -152,6 +165,8 @@ class Charging:
         elif connector.permission and is_same_tag(connector.permission.id_tag, id_tag):
             self._wire.notice(f"Connector {connector.id}: {id_tag} gave up")
             self._withdraw(connector, now)
+        elif not self.is_open_to(connector, id_tag):
+            self._wire.notice(f"Connector {connector.id}: reserved for somebody else")
         else:
             self.identify_to_start(connector, id_tag, now)
 
@@ -163,9 +178,20 @@ class Charging:
             and connector.transaction is None
             and connector.kept_for is None
             and not connector.inoperative_scheduled
+            and not connector.update_scheduled
             and status_of(connector.inputs)
-            in (Status.AVAILABLE, Status.PREPARING, Status.FINISHING)
+            in (Status.AVAILABLE, Status.PREPARING, Status.FINISHING, Status.RESERVED)
         )
+
+    def is_open_to(self, connector: Connector, id_tag: str) -> bool:
+        """Whether nobody else reserved the connector, as far as can be said without the group."""
+        reservation = self.reserving.book.at(connector.id)
+        return reservation is None or reservation.may_be_for(id_tag)
+
+    def known_parent(self, id_tag: str, now: Moment) -> str | None:
+        """Return the group of an idTag, as far as list and cache know it."""
+        _, known = self._decide(id_tag, now, is_online=False)
+        return None if known is None else known.parent_id_tag
 
     def identify_to_start(self, connector: Connector, id_tag: str, now: Moment) -> None:
         """Find out whether an idTag may start, in the order list, cache, CSMS (§3.5)."""
@@ -179,8 +205,12 @@ class Charging:
 
     def permit(self, connector: Connector, permission: Permission, now: Moment) -> None:
         """Let somebody charge here: at once if the cable is in, else once it is."""
+        reservation = self.reserving.book.at(connector.id)
+        if reservation and not reservation.is_for(permission.id_tag, permission.parent_id_tag):
+            self._wire.notice(f"Connector {connector.id}: reserved for somebody else")
+            return
         connector.permission = permission
-        connector.change(is_permitted=True, is_done=False)
+        connector.change(is_permitted=True, is_done=False, is_reserved=False)
         self._refresh(connector, now)
         self.try_start(connector, now)
 
@@ -235,9 +265,12 @@ class Charging:
         """Read `idTagInfo` of an answer and remember it, unless the list has the id (§3.5.1)."""
         info = read_id_tag_info(payload)
         keys = self._wire.keys
+        at = self._wire.local_time(now)
         is_listed = keys.boolean("LocalAuthListEnabled") and id_tag in self.local_list
         if info is not None and not is_listed and keys.boolean("AuthorizationCacheEnabled"):
-            self.cache.put(id_tag, info, self._wire.local_time(now))
+            self.cache.put(id_tag, info, at)
+        if is_listed and is_conflict(self.local_list.find(id_tag, at), info):
+            self._on_list_conflict(id_tag, now)
         return info
 
     # --- the wait between id and cable -----------------------------------------------------------
@@ -289,11 +322,13 @@ class Charging:
             started_s=now.s,
         )
         connector.transaction = transaction
+        reservation_id = self.reserving.use(connector, permission)
         start = payloads.start_transaction(
             connector_id=connector.id,
             id_tag=transaction.id_tag,
             meter_start_wh=transaction.meter_start_wh,
             timestamp=self._wire.stamp(now),
+            reservation_id=reservation_id,
         )
         self._metering.begin(connector, transaction, now)
         self._delivery.put(
@@ -307,6 +342,8 @@ class Charging:
         )
         connector.change(has_transaction=True, is_permitted=False, is_done=False)
         self._refresh(connector, now)
+        if reservation_id is not None:
+            self.reserving.settle_all(now)
 
     def _started(
         self,
@@ -478,7 +515,7 @@ class Charging:
         for connector in self._connectors.values():
             connector.asking = None
             connector.permission = None
-            connector.change(is_permitted=False, is_withheld=False)
+            connector.change(is_permitted=False)
             self._refresh(connector, now)
         self.is_closing = False
 
@@ -486,12 +523,22 @@ class Charging:
 
     def _refresh(self, connector: Connector, now: Moment) -> None:
         """Let status, scheduled unavailability and the flow of energy follow the inputs."""
-        if connector.inoperative_scheduled and not is_busy(connector):
+        self.reserving.release(connector)
+        goes = connector.inoperative_scheduled and not is_busy(connector)
+        pauses = connector.update_scheduled and not _is_used(connector)
+        if goes or pauses:
             if connector.report.status is Status.PREPARING:
                 self._reports.refresh(connector, now)  # there is no cell B8
+            connector.change(is_done=False)
+        if goes:
             connector.inoperative_scheduled = False
-            connector.change(is_available=False, is_done=False)
+            connector.change(is_available=False)
+        if pauses:
+            connector.update_scheduled = False
+            connector.change(is_updating=True)
         self._reports.refresh(connector, now)
+        if self.reserving.follow(connector, now):
+            self._reports.refresh(connector, now)
         self._watch_preparing(connector, now)
         power_w = min(self._power_w, connector.limit_w) if connector.flows else 0.0
         connector.meter.set_power(power_w, now.s)
@@ -502,7 +549,9 @@ def is_busy(connector: Connector) -> bool:
 
     The table has no move Preparing -> Unavailable: a connector somebody prepares is busy too.
     """
-    return connector.transaction is not None or status_of(connector.inputs) in (
-        Status.PREPARING,
-        Status.RESERVED,
-    )
+    return _is_used(connector) or status_of(connector.inputs) is Status.RESERVED
+
+
+def _is_used(connector: Connector) -> bool:
+    is_preparing = status_of(connector.inputs) is Status.PREPARING
+    return connector.transaction is not None or is_preparing

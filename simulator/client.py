@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
@@ -17,9 +18,20 @@ from uuid import uuid4
 from simulator.charge_point import ChargePoint, encode
 from simulator.errors import HandshakeRefused, LocalProtocolError
 from simulator.frames import Call, CallError, CallResult, Payload, parse
-from simulator.outputs import Hangup, Notice, Output, Ping, Transmit
+from simulator.outputs import (
+    CancelTransfer,
+    Download,
+    Hangup,
+    Notice,
+    Output,
+    Ping,
+    TransferEnd,
+    Transmit,
+    Upload,
+)
 from simulator.session import Outcome, Reply, Request
 from simulator.trace import Event
+from simulator.transfers import Transfers
 from simulator.transport import Connection, Endpoint, open_connection, read_clock
 
 __all__ = ["Answer", "Call", "CallError", "Endpoint", "HandshakeRefused", "Station"]
@@ -95,6 +107,8 @@ class Station:
         self._last_received: Event | None = None
         self._sent: dict[Request, Event] = {}
         self._pings = 0
+        self._transfers = Transfers(self._report_transfer)
+        self._loop: asyncio.AbstractEventLoop | None = None
         charge_point.is_active = is_active
 
     # --- connection ----------------------------------------------------------------------------
@@ -224,6 +238,7 @@ class Station:
     async def shut_down(self) -> None:
         """Close, and stop the model's clock: nothing happens on this station any more."""
         await self.close()
+        self._transfers.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = self._timer_due_s = None
@@ -310,6 +325,11 @@ class Station:
                 case Ping():
                     if self._tasks is not None:
                         self._tasks.create_task(self._keep_alive(output.timeout_s))
+                case Download() | Upload():
+                    self._loop = asyncio.get_running_loop()
+                    self._transfers.start(output)
+                case CancelTransfer():
+                    self._transfers.cancel(output.number)
                 case Notice():
                     if self._on_notice is not None:
                         self._on_notice(output.text)
@@ -323,6 +343,15 @@ class Station:
         connection = self._connection
         if await self.ping(timeout_s) is None and connection is not None:
             connection.drop()
+
+    def _report_transfer(self, number: int, end: TransferEnd) -> None:
+        """Hand over, from the transfer's thread, how it went; after the loop's end nobody asks."""
+        if self._loop is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._transfer_ended, number, end)
+
+    def _transfer_ended(self, number: int, end: TransferEnd) -> None:
+        self._carry_out(self.charge_point.transfer_ended(number, end, read_clock()))
 
     def _arm_timer(self) -> None:
         due_s = self.charge_point.next_wakeup_s()

@@ -17,6 +17,7 @@ from simulator.meter import Meter
 from simulator.transactions import Transaction
 
 NO_ERROR: Final = "NoError"
+LOCAL_LIST_CONFLICT: Final = "LocalListConflict"
 
 
 class Status(StrEnum):
@@ -109,6 +110,7 @@ class Inputs:
         is_paused: charging profiles allow nothing at this time.
         is_done: the user's session is over, but the cable is still in.
         is_available: not taken out of service by ChangeAvailability.
+        is_updating: out of service while firmware is installed.
         is_reserved: kept for somebody who has not come yet.
         is_faulted: out of order.
     """
@@ -122,6 +124,7 @@ class Inputs:
     is_paused: bool = False
     is_done: bool = False
     is_available: bool = True
+    is_updating: bool = False
     is_reserved: bool = False
     is_faulted: bool = False
 
@@ -136,7 +139,7 @@ def status_of(inputs: Inputs) -> Status:
         if inputs.is_ev_connected and inputs.is_ev_ready:
             return Status.CHARGING
         return Status.SUSPENDED_EV
-    if not inputs.is_available:
+    if not inputs.is_available or inputs.is_updating:
         return Status.UNAVAILABLE
     if inputs.is_reserved and not inputs.is_permitted:
         return Status.RESERVED
@@ -178,6 +181,7 @@ class Connector:
         asking: the idTag whose Authorize is under way.
         kept_for: the cable stays locked until this idTag or its group comes.
         inoperative_scheduled: out of service as soon as the user here is done.
+        update_scheduled: the same for the time of a firmware installation.
         limit_w: what charging profiles allow now.
     """
 
@@ -197,6 +201,7 @@ class Connector:
     transaction: Transaction | None = None
     kept_for: Permission | None = None
     inoperative_scheduled: bool = False
+    update_scheduled: bool = False
     limit_w: float = math.inf
 
     def change(self, **changes: bool) -> None:

@@ -143,6 +143,21 @@ def unlock_failure(station: ChargePoint, connector_id: int, *, now: Moment) -> N
     _lockable(station, connector_id).unlock_fails = True
 
 
+def download_failure(station: ChargePoint, times: int = 1, *, now: Moment) -> None:
+    """The next downloads of firmware fail, so many times."""
+    station.firmware.failing_downloads = _times(times)
+
+
+def installation_failure(station: ChargePoint, *, now: Moment) -> None:
+    """The next installation of firmware fails."""
+    station.firmware.fails_installation = True
+
+
+def upload_failure(station: ChargePoint, times: int = 1, *, now: Moment) -> None:
+    """The next uploads of diagnostics fail, so many times."""
+    station.diagnostics.failing_uploads = _times(times)
+
+
 def send_data(
     station: ChargePoint,
     vendor_id: str,
@@ -171,6 +186,12 @@ def power_on(station: ChargePoint, *, now: Moment) -> None:
 def reboot(station: ChargePoint, *, now: Moment) -> None:
     """The charge point restarts by itself."""
     station.restart(Reason.REBOOT, now)
+
+
+def _times(times: object) -> int:
+    if not isinstance(times, int) or isinstance(times, bool) or times < 0:
+        raise LocalProtocolError(f"how often? {times!r} is no number of times")
+    return times
 
 
 def _connector(station: ChargePoint, connector_id: object, least: int = 1) -> Connector:
@@ -205,6 +226,7 @@ INPUTS: Final[dict[str, Callable[..., None]]] = {
     function.__name__: function
     for function in (
         clear_fault,
+        download_failure,
         emergency_stop,
         ev_disconnect,
         ev_resume,
@@ -212,6 +234,7 @@ INPUTS: Final[dict[str, Callable[..., None]]] = {
         evse_resume,
         evse_suspend,
         fault,
+        installation_failure,
         lock_failure,
         plug_in,
         power_off,
@@ -222,6 +245,7 @@ INPUTS: Final[dict[str, Callable[..., None]]] = {
         send_data,
         unlock_failure,
         unplug,
+        upload_failure,
     )
 }
 

@@ -16,6 +16,14 @@ from simulator.meter import MEASURANDS, STOP_MEASURANDS
 
 MAX_VALUE_LENGTH: Final = 500
 MAX_LIST_ENTRIES: Final = 20
+FEATURE_PROFILES: Final = (
+    "Core",
+    "FirmwareManagement",
+    "LocalAuthListManagement",
+    "Reservation",
+    "SmartCharging",
+    "RemoteTrigger",
+)
 _ROTATIONS: Final = ("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR")
 
 
@@ -91,15 +99,16 @@ _KEYS: Final = (
     Key("StopTransactionOnInvalidId", Kind.BOOLEAN, "true"),
     *_measurands("StopTxnAlignedData", "", STOP_MEASURANDS),
     *_measurands("StopTxnSampledData", _REGISTER, STOP_MEASURANDS),
-    Key("SupportedFeatureProfiles", Kind.LIST, "Core", is_readonly=True),
+    Key("SupportedFeatureProfiles", Kind.LIST, ",".join(FEATURE_PROFILES), is_readonly=True),
+    Key("SupportedFileTransferProtocols", Kind.LIST, "FTP,HTTP,HTTPS", is_readonly=True),
     Key("TransactionMessageAttempts", Kind.INTEGER, "3", minimum=1),
     Key("TransactionMessageRetryInterval", Kind.INTEGER, "60"),
     Key("UnlockConnectorOnEVSideDisconnect", Kind.BOOLEAN, "true"),
     Key("WebSocketPingInterval", Kind.INTEGER, "0"),
-    # Keys of other profiles that the official case TC_019_1 wants in the complete list.
-    Key("LocalAuthListEnabled", Kind.BOOLEAN, "false"),
+    Key("LocalAuthListEnabled", Kind.BOOLEAN, "true"),
     Key("LocalAuthListMaxLength", Kind.INTEGER, "100", is_readonly=True),
     Key("SendLocalListMaxLength", Kind.INTEGER, "20", is_readonly=True),
+    Key("ReserveConnectorZeroSupported", Kind.BOOLEAN, "true", is_readonly=True),
     Key("ChargeProfileMaxStackLevel", Kind.INTEGER, "8", is_readonly=True),
     Key("ChargingScheduleAllowedChargingRateUnit", Kind.LIST, "Current,Power", is_readonly=True),
     Key("ChargingScheduleMaxPeriods", Kind.INTEGER, "24", is_readonly=True),

@@ -21,6 +21,7 @@ from simulator.wire import Wire
 
 SAMPLE_PERIODIC: Final = "Sample.Periodic"
 SAMPLE_CLOCK: Final = "Sample.Clock"
+TRIGGER: Final = "Trigger"
 TRANSACTION_BEGIN: Final = "Transaction.Begin"
 TRANSACTION_END: Final = "Transaction.End"
 
@@ -122,6 +123,24 @@ class Metering:
         samples = meter.sample(interval, SAMPLE_CLOCK, now.s, interval_wh=energy_wh)
         values = self._stamped(samples, start)
         return values + self._values(connector, instant, SAMPLE_CLOCK, now)
+
+    # --- on request ------------------------------------------------------------------------------
+
+    def send_triggered(self, connector: Connector, now: Moment) -> None:
+        """Send the values of this moment, past the queue: the CSMS asked for them (§5.17)."""
+        measurands = self._wire.keys.entries("MeterValuesSampledData")
+        values = self._values(connector, measurands, TRIGGER, now)
+        transaction = connector.transaction
+        if not values:
+            return
+
+        def payload() -> Mapping[str, object]:
+            transaction_id = None if transaction is None else transaction.id_on_the_wire
+            return payloads.meter_values(
+                connector_id=connector.id, transaction_id=transaction_id, values=values
+            )
+
+        self._wire.call("MeterValues", payload, lambda reply, now: None)
 
     # --- both ------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -38,7 +38,61 @@ class Ping:
     timeout_s: float
 
 
-Output: TypeAlias = Transmit | Hangup | Notice | Ping
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Fetch a file; `ChargePoint.transfer_ended` wants to be told how it went.
+
+    Attributes:
+        number: which transfer this is.
+        job: transfers of one job may go on where an earlier one was broken off.
+    """
+
+    number: int
+    job: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Send a file; `ChargePoint.transfer_ended` wants to be told how it went.
+
+    Attributes:
+        number: which transfer this is.
+        directory: where the file goes.
+        size_bytes: what `content` amounts to.
+        content: makes the file anew, piece by piece.
+    """
+
+    number: int
+    directory: str
+    file_name: str
+    size_bytes: int
+    content: Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTransfer:
+    """Break a transfer off; nobody waits for its end any more."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferEnd:
+    """How a transfer went.
+
+    Attributes:
+        problem: why it failed, for people; empty where it did not.
+        size_bytes: of the whole file, however often it was begun.
+        sha256: of the whole file, in hexadecimal digits; of downloads only.
+    """
+
+    problem: str = ""
+    size_bytes: int = 0
+    sha256: str = ""
+
+
+Output: TypeAlias = Transmit | Hangup | Notice | Ping | Download | Upload | CancelTransfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from simulator.boot import EVENT_OF_STATUS, BootEvent, Registration, advance
+from simulator.boot import EVENT_OF_STATUS, TRANSITIONS, BootEvent, Registration, advance
 from simulator.clock import Moment, parse_time
 from simulator.frames import CallResult
 from simulator.session import Outcome, Reply
@@ -59,6 +59,13 @@ class Registrar:
         if self.is_active and self._wire.is_connected and self.state is Registration.STARTING:
             self.move(BootEvent.BOOT_SENT)
             self._wire.call("BootNotification", self._boot_payload(), self._boot_ended)
+
+    def boot_again(self, now: Moment) -> None:
+        """Send BootNotification before its time, because the CSMS asked for it (§5.17)."""
+        if (self.state, BootEvent.RETRY_DUE) in TRANSITIONS:
+            self._wire.timers.cancel("boot")
+            self.move(BootEvent.RETRY_DUE)
+            self.boot_if_due(now)
 
     def _boot_ended(self, reply: Reply, now: Moment) -> None:
         if self.state is not Registration.BOOTING:
@@ -119,9 +126,10 @@ class Registrar:
         """Put the next Heartbeat off: it is due after HeartbeatInterval of silence (§4.6)."""
         if self.is_active and self._wire.is_online:
             due_s = now.s + self._wire.keys.integer("HeartbeatInterval")
-            self._wire.timers.set("heartbeat", due_s, self._beat)
+            self._wire.timers.set("heartbeat", due_s, self.beat)
 
-    def _beat(self, now: Moment) -> None:
+    def beat(self, now: Moment) -> None:
+        """Send a Heartbeat."""
         self._wire.call("Heartbeat", {}, self._beat_ended)
 
     def _beat_ended(self, reply: Reply, now: Moment) -> None:

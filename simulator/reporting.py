@@ -62,10 +62,17 @@ class StatusReports:
         """Return what the CSMS last heard of a connector."""
         return self._delivered.get(connector_id)
 
+    def send(self, connector: Connector, now: Moment) -> None:
+        """Report a connector because the CSMS asked: again, at once, before acceptance too."""
+        self._wire.timers.cancel(("status", connector.id))
+        self._submit(connector, now)
+
     def _notify(self, connector: Connector, now: Moment) -> None:
+        if self._wire.is_online and connector.report != self._submitted.get(connector.id):
+            self._submit(connector, now)
+
+    def _submit(self, connector: Connector, now: Moment) -> None:
         report = connector.report
-        if not self._wire.is_online or report == self._submitted.get(connector.id):
-            return
         self._submitted[connector.id] = report
         payload = payloads.status_notification(
             connector_id=connector.id,

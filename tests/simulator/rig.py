@@ -11,7 +11,17 @@ from simulator.charge_point import ChargePoint
 from simulator.clock import Moment, format_time
 from simulator.frames import Call, CallError, CallResult, encode_call, encode_error, encode_result
 from simulator.frames import parse as parse_frame
-from simulator.outputs import Hangup, Notice, Output, Ping, Transmit
+from simulator.outputs import (
+    CancelTransfer,
+    Download,
+    Hangup,
+    Notice,
+    Output,
+    Ping,
+    TransferEnd,
+    Transmit,
+    Upload,
+)
 from simulator.session import Request
 
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -38,6 +48,8 @@ class Rig:
         self.notices: list[str] = []
         self.hangups: list[Hangup] = []
         self.pings = 0
+        self.transfers: list[Download | Upload] = []
+        self.cancelled: list[int] = []
         self.is_connected = False
         self.holds_answers = False
         self.held: list[Call] = []
@@ -118,6 +130,12 @@ class Rig:
                 return frame.code
         return None
 
+    def transferred(self, problem: str = "", *, size_bytes: int = 1000) -> None:
+        """Let the oldest transfer end."""
+        transfer = self.transfers.pop(0)
+        end = TransferEnd(problem=problem, size_bytes=size_bytes)
+        self._carry_out(self.charge_point.transfer_ended(transfer.number, end, self.now))
+
     def release(self) -> None:
         """Answer what was held."""
         held, self.held = self.held, []
@@ -153,6 +171,10 @@ class Rig:
                     self.notices.append(output.text)
                 case Ping():
                     self.pings += 1
+                case Download() | Upload():
+                    self.transfers.append(output)
+                case CancelTransfer():
+                    self.cancelled.append(output.number)
                 case Hangup():
                     self.hangups.append(output)
                 case Transmit():
@@ -209,5 +231,9 @@ def in_short(action: str, payload: Payload) -> str:
             return f"Meter {payload['connectorId']}{transaction}"
         case "BootNotification":
             return "Boot"
+        case "FirmwareStatusNotification":
+            return f"Firmware {payload['status']}"
+        case "DiagnosticsStatusNotification":
+            return f"Diagnostics {payload['status']}"
         case _:
             return action

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from simulator.authorization import AuthorizationStatus, IdTagInfo
 from simulator.errors import LocalProtocolError
 from simulator.frames import CallError
 from tests.simulator.rig import ACCEPTED, FAILURE, Payload, Rig
@@ -184,8 +183,11 @@ def test_refusal_is_cached_and_asked_again() -> None:
 def test_listed_tag_is_not_cached() -> None:
     """What the local list has, answers do not write into the cache (§3.5.1)."""
     rig = Rig(keys={**CALM, "LocalAuthListEnabled": "true"})
-    info = IdTagInfo(AuthorizationStatus.ACCEPTED)
-    rig.charge_point.local_list.put("LISTED", info, rig.now.at)
+    listed = {"idTag": "LISTED", "idTagInfo": {"status": "Accepted"}}
+    rig.ask(
+        "SendLocalList",
+        {"listVersion": 1, "updateType": "Full", "localAuthorizationList": [listed]},
+    )
     rig.do("present_tag", id_tag="LISTED")
     rig.do("present_tag", id_tag="OTHER", connector_id=2)
 

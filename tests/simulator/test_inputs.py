@@ -31,6 +31,8 @@ from tests.simulator.rig import Rig
         ("fault", {"connector_id": 1, "error_code": "EVCommunicationError"}, "cannot be while"),
         ("clear_fault", {"connector_id": 1}, "there is no fault"),
         ("power_on", {}, "POWER_ON"),
+        ("download_failure", {"times": "2"}, "'2' is no number of times"),
+        ("upload_failure", {"times": -1}, "-1 is no number of times"),
     ],
 )
 def test_impossible_inputs_say_why(event: str, arguments: dict[str, object], words: str) -> None:
@@ -97,7 +99,10 @@ def test_without_power_only_hands_can_do_something() -> None:
             arguments = {"id_tag": "A"}
         elif event == "send_data":
             arguments = {"vendor_id": "V"}
-        elif event not in ("power_off", "reboot"):
+        elif event not in (
+            *("power_off", "reboot"),
+            *("download_failure", "installation_failure", "upload_failure"),
+        ):
             arguments = {"connector_id": 1}
         with pytest.raises(LocalProtocolError, match="the power is off"):
             rig.do(event, **arguments)

@@ -31,6 +31,7 @@ OPTIONAL = names("""
     LightIntensity MaxEnergyOnInvalidId MessageTimeout MeterValuesAlignedDataMaxLength
     MeterValuesSampledDataMaxLength MinimumStatusDuration StopTransactionMaxMeterValues
     StopTxnAlignedDataMaxLength StopTxnSampledDataMaxLength WebSocketPingInterval
+    SupportedFileTransferProtocols ReserveConnectorZeroSupported
 """)
 
 
