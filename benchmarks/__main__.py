@@ -21,6 +21,7 @@ import uvloop
 
 from benchmarks import report
 from benchmarks.messages import WORKLOADS
+from benchmarks.neighbours import OTHERS, measure_neighbours
 from benchmarks.report import TARGET_CONNECTIONS
 from benchmarks.servers import Server, csms, reference
 from benchmarks.stations import LoadError, Station, Window, boot_all, measure
@@ -116,6 +117,12 @@ async def run(
     return loads, boots
 
 
+async def beside_bad_neighbours(folder: Path, *, window_s: float) -> list[report.Neighbour]:
+    """Measure what others notice of a station that behaves badly, on a server of its own."""
+    async with csms(OTHERS + 1, folder) as server:
+        return await measure_neighbours(server.accounts, duration_s=4 * window_s)
+
+
 @click.command()
 @click.option("--output", type=click.Path(path_type=Path), default=Path("reports/benchmark.json"))
 @click.option("--window", "window_s", default=1.0, show_default=True, help="Seconds per round.")
@@ -131,6 +138,8 @@ def main(output: Path, window_s: float, rounds: int) -> None:
             loads, boots = uvloop.run(
                 run(folder, connections=connections, rounds=rounds, window_s=window_s)
             )
+            (folder / "beside").mkdir()
+            neighbours = uvloop.run(beside_bad_neighbours(folder / "beside", window_s=window_s))
         except (LoadError, httpx.HTTPError, OSError, TimeoutError) as exc:
             reason = str(exc) or type(exc).__name__
             sys.stderr.write(f"error: the benchmark could not be run: {reason}\n")
@@ -140,6 +149,7 @@ def main(output: Path, window_s: float, rounds: int) -> None:
             settings={"rounds": rounds, "window_s": window_s, "connections": connections},
             loads=loads,
             boots=boots,
+            neighbours=neighbours,
         )
     output.write_text(json.dumps(result, indent=2) + "\n")
     print(report.table(result))

@@ -57,8 +57,22 @@ class Boot:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """What fifty stations notice of one that behaves badly, beside a quiet time just before."""
+
+    kind: str
+    quiet_p99_ms: float
+    noisy_p99_ms: float
+
+    @property
+    def ratio(self) -> float:
+        """How much slower the others' slowest answers became."""
+        return self.noisy_p99_ms / self.quiet_p99_ms
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
-    """One demand on the ratio of our figure to theirs."""
+    """One demand on a ratio: our figure to theirs, or beside a bad neighbour to without it."""
 
     name: str
     limit: float
@@ -90,7 +104,9 @@ def load(server: str, workload: str, connections: int, windows: Sequence[Window]
     )
 
 
-def targets(loads: Sequence[Load], boots: Sequence[Boot]) -> list[Target]:
+def targets(
+    loads: Sequence[Load], boots: Sequence[Boot], neighbours: Sequence[Neighbour]
+) -> list[Target]:
     """Return what is demanded, with the ratio that was measured."""
     at = {(load.server, load.workload, load.connections): load for load in loads}
 
@@ -105,6 +121,7 @@ def targets(loads: Sequence[Load], boots: Sequence[Boot]) -> list[Target]:
         Target("MeterValues: CPU per message, 100 stations", 0.15, cpu("MeterValues")),
         Target("MeterValues: p50, 1 station", 1.0, single_ours.p50_ms / single_theirs.p50_ms),
         Target("Memory per idle connection", 1.0, memory[OURS] / memory[THEIRS]),
+        *(Target(f"p99 of 50 others beside {one.kind}", 2.0, one.ratio) for one in neighbours),
     ]
 
 
@@ -114,6 +131,7 @@ def document(
     settings: Mapping[str, Any],
     loads: Sequence[Load],
     boots: Sequence[Boot],
+    neighbours: Sequence[Neighbour],
 ) -> dict[str, Any]:
     """Return the content of benchmark.json."""
     return {
@@ -122,8 +140,10 @@ def document(
         "settings": dict(settings),
         "loads": [asdict(load) for load in loads],
         "boots": [asdict(boot) for boot in boots],
+        "neighbours": [asdict(one) for one in neighbours],
         "targets": [
-            {**asdict(target), "is_met": target.is_met} for target in targets(loads, boots)
+            {**asdict(target), "is_met": target.is_met}
+            for target in targets(loads, boots, neighbours)
         ],
     }
 
@@ -153,6 +173,11 @@ def table(result: Mapping[str, Any]) -> str:
             f"{boot['duration_s']:.2f} s (p50 {boot['p50_ms']:.0f} ms, "
             f"p99 {boot['p99_ms']:.0f} ms, CPU {boot['cpu_ms_per_station']:.2f} ms each), "
             f"{boot['memory_kib_per_connection']:.1f} KiB per idle connection"
+        )
+    for one in result["neighbours"]:
+        lines.append(
+            f"{OURS}: p99 of 50 stations {one['quiet_p99_ms']:.2f} ms, beside one with "
+            f"{one['kind']} {one['noisy_p99_ms']:.2f} ms"
         )
     lines.append("")
     for target in result["targets"]:

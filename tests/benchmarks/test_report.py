@@ -23,6 +23,9 @@ BOOTS = [
 ]
 
 
+NEIGHBOURS = [report.Neighbour("1 MiB frames", 2.0, 5.0)]
+
+
 @pytest.mark.parametrize(
     ("share", "expected"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.001, 1), (0.0, 1)]
 )
@@ -62,20 +65,32 @@ def test_a_round_without_answers_is_an_error() -> None:
 @pytest.mark.parametrize(("ours_us", "are_met"), [(14.0, [True] * 4), (39.0, [1, 0, 1, 1])])
 def test_targets_follow_the_ratio_within_the_run(ours_us: float, are_met: list[bool]) -> None:
     """Each target holds our figure against theirs, not against a number of another machine."""
-    assert [target.is_met for target in report.targets(loads(ours_us), BOOTS)] == are_met
+    assert [target.is_met for target in report.targets(loads(ours_us), BOOTS, [])] == are_met
 
 
 def test_memory_is_a_target() -> None:
     """A CSMS that needs more memory for an idle connection misses."""
     greedy = [report.Boot(OURS, 500, 1.0, 0.5, 100.0, 200.0, 21.0), BOOTS[1]]
 
-    assert [target.is_met for target in report.targets(loads(10.0), greedy)][3] is False
+    assert [target.is_met for target in report.targets(loads(10.0), greedy, NEIGHBOURS)][3] is False
+
+
+def test_a_bad_neighbour_is_a_target() -> None:
+    """Others may become twice as slow beside a bad station, not more."""
+    limits = [report.Neighbour("flood", 2.0, 4.0), *NEIGHBOURS]
+    found = report.targets(loads(10.0), BOOTS, limits)
+
+    assert [target.is_met for target in found][4:] == [True, False]
 
 
 def test_table_shows_every_row_and_verdict() -> None:
     """What the document holds, a person can read."""
     result = report.document(
-        machine={"cores": 2}, settings={"rounds": 1}, loads=loads(39.0), boots=BOOTS
+        machine={"cores": 2},
+        settings={"rounds": 1},
+        loads=loads(39.0),
+        boots=BOOTS,
+        neighbours=NEIGHBOURS,
     )
 
     text = report.table(result)

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from benchmarks import servers
-from benchmarks.__main__ import run
+from benchmarks.__main__ import beside_bad_neighbours, run
 from benchmarks.messages import WORKLOADS
 from benchmarks.report import OURS, SILENT, TARGET_CONNECTIONS, THEIRS
 from benchmarks.stations import Account, LoadError, Station
@@ -36,6 +36,15 @@ def few_stations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.__main__.TARGET_CONNECTIONS", 2)
     monkeypatch.setattr("benchmarks.__main__.WARM_UP_STATIONS", 1)
     monkeypatch.setattr("benchmarks.__main__.SETTLE_S", 0.05)
+
+
+@pytest.mark.slow
+async def test_every_bad_neighbour_is_measured(tmp_path: Path) -> None:
+    """A short run has a time without and with each kind of bad station."""
+    found = await beside_bad_neighbours(tmp_path, window_s=0.1)
+
+    assert [one.kind for one in found] == ["500 frames/s", "1 MiB frames", "never reading"]
+    assert all(one.quiet_p99_ms > 0 and one.noisy_p99_ms > 0 for one in found)
 
 
 @pytest.mark.slow
