@@ -211,12 +211,15 @@ class Reserving:
 
     def arm(self, now: Moment) -> None:
         """Wait for the next reservation to expire, by the charge point's own clock."""
-        if not len(self.book) or not self._wire.has_power:
+        at = self._wire.local_time(now)
+        next_at = min((one.expires_at for one in self.book), default=None)
+        if next_at is None or not self._wire.has_power:
             self._wire.timers.cancel("reservation")
-            return
-        wait = min(one.expires_at for one in self.book) - self._wire.local_time(now)
-        due_s = now.s + max(0.0, wait.total_seconds())
-        self._wire.timers.set("reservation", due_s, self._expire)
+        elif next_at <= at:
+            self._expire(now)
+        else:
+            due_s = now.s + (next_at - at).total_seconds()
+            self._wire.timers.set("reservation", due_s, self._expire)
 
     def _expire(self, now: Moment) -> None:
         for reservation in self.book.remove_expired(self._wire.local_time(now)):
