@@ -112,6 +112,7 @@ def _fault(scenario: Scenario, exc: Exception) -> CaseResult:
         profile=scenario.profile,
         requirement=scenario.requirement,
         position=scenario.position,
+        case_set=scenario.case_set,
         verdict=Verdict.ERROR,
         findings=(Finding("harness.fault", Severity.ERROR, message),),
     )

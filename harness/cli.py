@@ -61,6 +61,8 @@ def main() -> None:
 @click.option("--strict", is_flag=True, help="Unasked requests and missed targets fail.")
 @click.option("-k", "expression", metavar="EXPR", help="Only cases whose name matches.")
 @click.option("-m", "markers", metavar="EXPR", help="Only cases so marked: `core and mandatory`.")
+@click.option("--extended", is_flag=True, help="Also the sets beyond the official cases.")
+@click.option("--slow", is_flag=True, help="Also what lets much time pass in those sets.")
 @click.option("-x", "stop_at_first", is_flag=True, help="Stop after the first failure.")
 @click.option("--concurrency", type=click.IntRange(1), default=16, show_default=True)
 @click.option(
@@ -95,6 +97,8 @@ def run(
     strict: bool,
     expression: str | None,
     markers: str | None,
+    extended: bool,
+    slow: bool,
     stop_at_first: bool,
     concurrency: int,
     settle: float,
@@ -128,6 +132,7 @@ def run(
         if value is not None:
             arguments += [name, value]
     arguments += ["--ocpp-strict"] * strict + ["-x"] * stop_at_first
+    arguments += ["--extended"] * extended + ["--slow"] * slow
     latest = Path(reports) / LATEST
     before = latest.resolve()
     code = int(pytest.main([*arguments, *(str(path) for path in paths or [library_directory()])]))

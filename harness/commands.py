@@ -113,7 +113,7 @@ class Commands:
             arrival, command = awaited.arrived.get(path), self.of(operator)
             if arrival is None or command is None:
                 continue
-            message = self._difference(command.outcome, arrival.event)
+            message = self._difference(command, arrival.event)
             if message:
                 message = f"{operator.action} was answered by the charge point; {message}."
                 found.append(
@@ -128,13 +128,17 @@ class Commands:
                 )
         return found
 
-    def _difference(self, outcome: DriverOutcome, call: int) -> str:
+    def _difference(self, command: Command, call: int) -> str:
         """Return how the driver's word differs from our answer to the CALL at index `call`."""
+        outcome = command.outcome
         answers = self._wire.partners(call)
         result = self._wire.result_at(answers[0]) if answers else None
         if result is None or outcome.outcome is Outcome.PENDING:
             return ""
         if outcome.outcome is not Outcome.DONE:
+            answered_s = self._wire.events[answers[0]].monotonic_s
+            if command.ended_s is not None and command.ended_s < answered_s:
+                return ""  # it had given up by then
             return f"the driver {WORDS[outcome.outcome]}: {outcome.summary}"
         said = outcome.answer.get("status") if isinstance(outcome.answer, dict) else None
         if isinstance(said, str) and "status" in result and said != result["status"]:

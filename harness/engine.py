@@ -20,11 +20,12 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from harness import expressions
+from harness.awaited import leaves
 from harness.evidence import Settings, TagAnswer
 from harness.judge_run import judge_run
 from harness.lag import LagMonitor
 from harness.masking import Masker
-from harness.model import EDITIONS, Json, Profile, Requirement, Scenario
+from harness.model import EDITIONS, CaseSet, Json, Profile, Requirement, Scenario, Wait
 from harness.pools import Lease, PoolError, Pools, roles_used, variable_of
 from harness.process import SutProcess
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
@@ -43,6 +44,7 @@ _T = TypeVar("_T")
 
 _SILENT_CASES: Final = 5  # after so many cases without any answer the rest is not run
 _INTERRUPT_S: Final = 2.0
+LONGEST_WAIT_S: Final = 5.0  # a case beyond the official ones that waits longer is slow
 _DEATH_S: Final = 0.5  # how much later than its sockets a dying program is known to be dead
 
 
@@ -58,6 +60,7 @@ class RunOptions:
         concurrency: cases at a time.
         worker, workers: worker i of n uses its own share of identities and id tags.
         leftovers: the journal of open transactions; None keeps none.
+        slow: run also what lets much time pass, beyond the official cases.
     """
 
     run_dir: Path
@@ -69,6 +72,7 @@ class RunOptions:
     worker: int = 0
     workers: int = 1
     leftovers: Path | None = None
+    slow: bool = False
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -168,6 +172,10 @@ class Engine:
             asked.add(Profile.CORE)
         if profiles is not None and not asked & profiles:
             return f"profile {scenario.profile.value} is not declared (pics.profiles)"
+        if scenario.case_set is not CaseSet.OFFICIAL and not self._options.slow:
+            waits_s = self._own_waits_s(scenario)
+            if waits_s > LONGEST_WAIT_S:
+                return f"lets {waits_s:g} s pass; runs with --slow"
         return ""
 
     async def run_case(self, scenario: Scenario) -> CaseResult:
@@ -327,6 +335,10 @@ class Engine:
             "model": station.model,
             "serial_number": station.serial_number,
             **{variable_of(role): tag for role, tag in lease.id_tags.items()},
+            **{
+                f"{variable_of(role)}_other_case": tag.swapcase()
+                for role, tag in lease.id_tags.items()
+            },
         }
         own = expressions.scope(
             {**variables, **sut.variables},
@@ -351,6 +363,19 @@ class Engine:
             id_tags=lease.id_tags,
             lag_s=self._lag.lag_s,
         )
+
+    def _own_waits_s(self, scenario: Scenario) -> float:
+        """Return how long a case itself lets time pass, as far as that is known before it runs."""
+        variables = {**scenario.variables, **self._sut.variables}
+        total_s = 0.0
+        for step in leaves(scenario.steps):
+            if isinstance(step, Wait):
+                with suppress(expressions.UnknownVariable):  # captured while it runs
+                    seconds = expressions.resolve(
+                        step.seconds, variables, now=datetime.now(UTC), milliseconds=False
+                    )
+                    total_s += seconds if isinstance(seconds, int | float) else 0.0
+        return total_s
 
     def _connector_id(self) -> int:
         number = self._sut.variables.get("connector_id", 1)
@@ -478,6 +503,7 @@ def _without_run(scenario: Scenario, verdict: Verdict, reason: str) -> CaseResul
         profile=scenario.profile,
         requirement=scenario.requirement,
         position=scenario.position,
+        case_set=scenario.case_set,
         verdict=verdict,
         reason=reason,
     )

@@ -13,7 +13,7 @@ from typing import Final
 
 from harness import expressions, matching
 from harness.awaited import leaves
-from harness.judge import JudgeContext, Judgement, Limit, StepRef, judge
+from harness.judge import SHORTEST_TIMEOUT_S, JudgeContext, Judgement, Limit, StepRef, judge
 from harness.model import (
     AnyOrder,
     Connect,
@@ -23,6 +23,7 @@ from harness.model import (
     Json,
     OperatorStep,
     Receive,
+    Respond,
     Scenario,
     Send,
     SendRaw,
@@ -114,6 +115,7 @@ class Evidence:
         self.raw: dict[int, SendRaw] = {}
         self.budget_of: dict[str, str] = {}
         self.wanted_closes: set[int] = set()
+        self.superseded: set[int] = set()  # connections that another took the place of
         self.tag_answers: list[TagAnswer] = []
         self.pings_s: list[float] = []
         self.own_timers_s = 0.0
@@ -122,8 +124,7 @@ class Evidence:
         self._steps_of: dict[int, StepRef] = {}
         self._gathered: dict[str, list[Json]] = {}
         self._roles = {tag.casefold(): role for role, tag in id_tags.items()}
-        parts = (scenario.id, scenario.section and f"§{scenario.section}")
-        self._requirement = " ".join(part for part in parts if part)
+        self._requirement = " ".join(part for part in (scenario.id, scenario.source) if part)
 
     # --- values -----------------------------------------------------------------------------
 
@@ -308,6 +309,7 @@ class Evidence:
             profile=scenario.profile,
             requirement=scenario.requirement,
             position=scenario.position,
+            case_set=scenario.case_set,
             identity=identity,
             verdict=verdict,
             reason=observation.cut_short or _reason(findings, verdict),
@@ -352,7 +354,8 @@ class Evidence:
                 expected_calls=expected_calls,
                 steps=self._steps_of,
                 raw=self.raw,
-                wanted_closes=self.wanted_closes,
+                wanted_closes={*self.wanted_closes, *self._closed_as_superseded()},
+                shortest_timeout_s=self._shortest_timeout_s(),
                 completed_s=self.completed_s,
                 ended_s=observation.ended_s,
                 pong_timeout_s=PONG_TIMEOUT_S,
@@ -364,6 +367,20 @@ class Evidence:
             for one in judged.findings
         )
         return judged._replace(findings=findings)
+
+    def _closed_as_superseded(self) -> set[int]:
+        """Return the ends of connections that another took the place of: anyone may end them."""
+        return {
+            index
+            for index, event in enumerate(self.wire.events)
+            if event.kind is EventKind.CLOSED and event.connection in self.superseded
+        }
+
+    def _shortest_timeout_s(self) -> float:
+        declared = self.variables.get("csms_timeout_s")
+        if isinstance(declared, bool) or not isinstance(declared, int | float):
+            return SHORTEST_TIMEOUT_S
+        return min(declared, SHORTEST_TIMEOUT_S)
 
     def _step_result(self, step: Step) -> StepResult:
         own = [index for index, ref in self._steps_of.items() if ref.path == step.path]
@@ -378,6 +395,7 @@ _KINDS: Final[dict[type[Step], str]] = {
     Do: "do",
     OperatorStep: "operator",
     Receive: "receive",
+    Respond: "respond",
     Wait: "wait",
     Disconnect: "disconnect",
     Connect: "connect",
@@ -414,19 +432,21 @@ def _title(step: Step) -> str:
         case Send():
             title = f"Charge point sends {step.action}"
         case SendRaw():
-            title = "Charge point sends a raw text"
+            title = f"Charge point sends raw {'bytes' if step.is_binary else 'text'}"
         case Do():
             title = f"Charge point: {step.event.replace('_', ' ')}"
         case OperatorStep():
             title = f"Operator triggers {step.action}"
         case Receive():
             title = f"Central System sends {step.action}"
+        case Respond():
+            title = f"Charge point answers {step.action} at last"
         case Wait():
             title = "Time passes"
         case Disconnect():
             title = "Connection is cut" if step.how == "drop" else "Connection is closed"
         case Connect():
-            title = "Charge point connects"
+            title = f"Charge point connects{' once more' * step.beside}"
         case AnyOrder():
             title = "In any order"
     return f"{title} ({step.note})" if step.note else title

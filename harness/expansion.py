@@ -26,12 +26,14 @@ from harness.model import (
     ErrorAnswer,
     Fields,
     Json,
+    LaterAnswer,
     ModelAnswer,
     ModelCall,
     NoAnswer,
     OperatorStep,
     Position,
     Receive,
+    Respond,
     ResultAnswer,
     Send,
     SendRaw,
@@ -321,7 +323,10 @@ class Expander:
             case "disconnect":
                 return Disconnect(how=str(step["disconnect"]), **shared)
             case "connect":
-                return Connect(**shared)
+                how = step["connect"]
+                return Connect(beside=isinstance(how, dict) and how.get("beside") is True, **shared)
+            case "respond":
+                return self._respond(place, parts, step, shared)
             case "any_order":
                 inner = Expander(self._states, lists=self._lists)
                 inner._counts = self._counts
@@ -344,25 +349,39 @@ class Expander:
             expect=self._fields(place, parts, "expect", action, Kind.RESULT),
             warn=self._fields(place, parts, "warn", action, Kind.RESULT),
             budget=str(budget),
+            message_id=str(step.get("message_id", "")),
             **shared,
         )
 
     def _send_raw(
         self, place: _Place, parts: Parts, step: Mapping[str, Json], shared: _Shared
     ) -> SendRaw:
-        answer = str(step["answer"])
+        written = step["answer"]
+        words = written if isinstance(written, list) else [written]
+        answers = frozenset(str(word) for word in words)
+        if answers == {"any"}:
+            answers = frozenset({"result", "error"})
         codes = step.get("codes", [])
         message_id = step.get("message_id", "")
-        if codes and answer not in ("error", "any"):
-            self._problem(place, (*parts, "codes"), f"codes have no meaning with answer: {answer}")
-        if not message_id:
+        others = step.get("answer_ids", [])
+        if codes and "error" not in answers:
+            named = ", ".join(str(word) for word in words)
+            self._problem(place, (*parts, "codes"), f"codes have no meaning with answer: {named}")
+        if not message_id and "none" not in answers:
             message = "which answer is meant cannot be told without its message_id"
             self._problem(place, parts, message, "message_id: the id in the text")
+        if others and answers == {"none"}:
+            self._problem(place, (*parts, "answer_ids"), "no answer may come, under any id")
+        is_binary = step.get("binary") is True
+        if is_binary and not _is_hexadecimal(str(step["send_raw"])):
+            self._problem(place, (*parts, "send_raw"), "bytes are written in hexadecimal")
         return SendRaw(
             text=str(step["send_raw"]),
-            answer=answer,
+            answers=answers,
             message_id=str(message_id),
             codes=tuple(str(code) for code in codes) if isinstance(codes, list) else (),
+            answer_ids=tuple(others) if isinstance(others, list) else (),
+            is_binary=is_binary,
             **shared,
         )
 
@@ -442,9 +461,24 @@ class Expander:
             **shared,
         )
 
+    def _respond(
+        self, place: _Place, parts: Parts, step: Mapping[str, Json], shared: _Shared
+    ) -> Respond:
+        action = self._action(place, parts, "respond", schemas.CSMS_ACTIONS, "CSMS")
+        answer = self._answer(place, (*parts, "answer"), step.get("answer", "model"), action)
+        if isinstance(answer, NoAnswer | LaterAnswer):
+            raise AssertionError("the grammar lets no such answer through")
+        return Respond(action=action, answer=answer, **shared)
+
     def _answer(self, place: _Place, parts: Parts, written: Json, action: str) -> Answer:
         if not isinstance(written, dict):
-            return NoAnswer() if written == "none" else ModelAnswer()
+            match written:
+                case "none":
+                    return NoAnswer()
+                case "later":
+                    return LaterAnswer()
+                case _:
+                    return ModelAnswer()
         delay_s = written.get("delay_s", 0)
         seconds = float(delay_s) if isinstance(delay_s, int | float) else 0.0
         error = written.get("error")
@@ -512,6 +546,14 @@ class Expander:
     ) -> None:
         at = (place.source.key_at if at_key else place.source.value_at)(*parts)
         place.problems.append(Problem(at, message, hint))
+
+
+def _is_hexadecimal(text: str) -> bool:
+    try:
+        bytes.fromhex(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _both(outer: EditionRange, inner: EditionRange) -> EditionRange:

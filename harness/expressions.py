@@ -30,11 +30,14 @@ STANDARD_VARIABLES: Final = frozenset(
         "serial_number",
         "valid_id_tag",
         "valid_id_tag_2",
+        "valid_id_tag_other_case",
         "parent_id_tag",
         "invalid_id_tag",
         "expired_id_tag",
         "blocked_id_tag",
         "connection_timeout_s",
+        "csms_timeout_s",
+        "ping_interval_s",
         "unknown_vendor_id",
     }
 )

@@ -14,14 +14,17 @@ from harness.expressions import STANDARD_VARIABLES
 from harness.model import (
     EDITIONS,
     AnyOrder,
+    Connect,
     Do,
     Fields,
     Items,
+    LaterAnswer,
     Operator,
     OperatorStep,
     Pattern,
     Position,
     Receive,
+    Respond,
     Scenario,
     Send,
     Step,
@@ -41,6 +44,7 @@ def check(scenario: Scenario, uses: Mapping[str, Sequence[Use]]) -> list[Problem
             continue
         steps = [step for step in scenario.steps if step.editions.includes(edition)]
         found = [*_variables(scenario, steps, uses), *_requests(steps)]
+        found += [*_responses(steps), *_connections(scenario, steps)]
         for problem in found:
             problems.setdefault((problem.position, problem.message), problem)
     return list(problems.values())
@@ -132,3 +136,29 @@ def _requests(steps: Sequence[Step]) -> Iterator[Problem]:
         if count > 0 and action in places:
             message = f"{action} is asked for, but no step receives it"
             yield Problem(places[action], message, f"receive: {action} after it")
+
+
+def _connections(scenario: Scenario, steps: Sequence[Step]) -> Iterator[Problem]:
+    for step in _flat(steps):
+        if isinstance(step, Connect) and step.beside and scenario.uses_model:
+            message = "a charge point whose model speaks by itself has one connection"
+            yield Problem(step.position, message, "disconnect first, or use no `do`")
+
+
+def _responses(steps: Sequence[Step]) -> Iterator[Problem]:
+    """What was received with `answer: later` is answered later, and nothing else is."""
+    waiting: list[Receive] = []
+    for step in _flat(steps):
+        if isinstance(step, Receive) and isinstance(step.answer, LaterAnswer):
+            waiting.append(step)
+        elif isinstance(step, Respond) and step.action:
+            received = next((one for one in waiting if one.action == step.action), None)
+            if received is None:
+                message = f"no {step.action} waits for this answer"
+                hint = f"receive: {step.action} with answer: later before it"
+                yield Problem(step.position, message, hint)
+            else:
+                waiting.remove(received)
+    for step in waiting:
+        message = f"{step.action} is to be answered later, but no step does"
+        yield Problem(step.position, message, f"respond: {step.action} after it, or answer: none")

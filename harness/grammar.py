@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from harness import schemas
-from harness.model import EDITIONS, Operator, Profile, Requirement
+from harness.model import EDITIONS, CaseSet, Operator, Profile, Requirement
 
 VERSION: Final = 1
 BUDGETS: Final = ("ocpp_response_timeout", "authorize")
@@ -29,6 +29,7 @@ ERROR_CODES: Final = (
     "TypeConstraintViolation",
     "GenericError",
 )
+ANSWERS: Final = ("none", "result", "error")
 NAME: Final = "^[a-z][a-z0-9_]*$"
 
 _TEXT: Final = {"type": "string", "minLength": 1}
@@ -98,6 +99,7 @@ STEP_KINDS: Final = (
     "do",
     "operator",
     "receive",
+    "respond",
     "use",
     "wait",
     "disconnect",
@@ -110,14 +112,27 @@ def _scenario() -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": ["id", "title", "profile", "requirement", "steps"],
+        "required": ["id", "title", "profile", "steps"],
+        "if": {"required": ["set"]},
+        "then": {"required": ["section", "reason"], "properties": {"requirement": False}},
+        "else": {"required": ["requirement"], "properties": {"reason": False}},
         "properties": {
             "id": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]*$", "maxLength": 60},
             "title": _TEXT,
             "profile": {"enum": [profile.value for profile in Profile]},
-            "requirement": {"enum": [level.value for level in Requirement]},
+            "set": {
+                "enum": [one.value for one in CaseSet if one is not CaseSet.OFFICIAL],
+                "description": "Which set beyond the official cases it belongs to.",
+            },
+            "reason": {**_TEXT, "description": "What was seen in the field."},
+            "requirement": {
+                "enum": [one.value for one in Requirement if one is not Requirement.ADDITIONAL]
+            },
             "condition": {**_TEXT, "description": "What makes a conditional case apply."},
-            "section": {**_TEXT, "description": "Section of the official case document."},
+            "section": {
+                **_TEXT,
+                "description": "Section of the official case document, or what else demands it.",
+            },
             "purpose": _TEXT,
             "editions": {"$ref": "#/definitions/editions"},
             "start": {
@@ -174,16 +189,28 @@ def _step_kinds(*, hints: bool) -> dict[str, tuple[str, dict[str, Any], list[str
                 "expect": _PATTERN,
                 "warn": _PATTERN,
                 "budget": budget,
+                "message_id": _TEXT,
                 "for_each": repeat,
             },
             [],
         ),
         "send_raw": (
-            "The charge point sends this text as it stands.",
+            "The charge point sends this text, or these bytes, as they stand.",
             {
                 "send_raw": {"type": "string"},
-                "answer": {"enum": ["none", "result", "error", "any"]},
+                "binary": {"type": "boolean", "description": "The text is hexadecimal."},
+                "answer": {
+                    "description": "What may come back: one of none, result, error, or several.",
+                    "if": {"type": "array"},
+                    "then": {"items": {"enum": list(ANSWERS)}, "minItems": 1},
+                    "else": {"enum": [*ANSWERS, "any"]},
+                },
                 "message_id": {"type": "string"},
+                "answer_ids": {
+                    "type": "array",
+                    "minItems": 1,
+                    "description": "Ids that an answer may have besides message_id.",
+                },
                 "codes": {"type": "array", "items": {"enum": list(ERROR_CODES)}, "minItems": 1},
             },
             ["answer"],
@@ -224,10 +251,15 @@ def _step_kinds(*, hints: bool) -> dict[str, tuple[str, dict[str, Any], list[str
                 "receive": received,
                 "payload": _PATTERN,
                 "warn": _PATTERN,
-                "answer": _answer(),
+                "answer": _answer("model", "none", "later"),
                 "optional": {"type": "boolean"},
                 "for_each": repeat,
             },
+            [],
+        ),
+        "respond": (
+            "The CSMS's CALL that was received with `answer: later` is answered now.",
+            {"respond": received, "answer": _answer("model")},
             [],
         ),
         "use": (
@@ -250,7 +282,18 @@ def _step_kinds(*, hints: bool) -> dict[str, tuple[str, dict[str, Any], list[str
         ),
         "connect": (
             "The same charge point connects again.",
-            {"connect": {"type": "object", "maxProperties": 0}},
+            {
+                "connect": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "beside": {
+                            "type": "boolean",
+                            "description": "The connection before is not closed first.",
+                        }
+                    },
+                }
+            },
             [],
         ),
         "any_order": (
@@ -261,11 +304,12 @@ def _step_kinds(*, hints: bool) -> dict[str, tuple[str, dict[str, Any], list[str
     }
 
 
-def _answer() -> dict[str, Any]:
+def _answer(*words: str) -> dict[str, Any]:
+    named = ", ".join(words)
     return {
-        "description": "model (default), none, a payload, {result: …} or {error: …}.",
+        "description": f"{named}, a payload, {{result: …}} or {{error: …}}; model by default.",
         "if": {"type": "string"},
-        "then": {"enum": ["model", "none"]},
+        "then": {"enum": list(words)},
         "else": {
             "type": "object",
             "if": {"required": ["error"]},

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from harness import schemas
 from harness.checks import finding, printable
 from harness.judge_connection import judge_connections
-from harness.judge_frames import Frame, MessageType, read_frame, shorten
+from harness.judge_frames import Frame, MessageType, read_frame, shorten, spelled
 from harness.judge_payloads import Message, judge_own_call, judge_payload
 from harness.model import Position, SendRaw
 from harness.results import CsmsCall, Exchange, ExchangeOutcome, Finding
@@ -66,6 +66,7 @@ class JudgeContext:
         completed_s: monotonic time of the case's last expected frame; None where it broke off.
         ended_s: monotonic time when the harness stopped looking.
         pong_timeout_s: how long a pong may take.
+        shortest_timeout_s: before this the CSMS has not given up on a CALL of its own.
     """
 
     budgets: Mapping[str, Limit]
@@ -80,6 +81,7 @@ class JudgeContext:
     refusals_reported: bool = False
     completed_s: float | None = None
     pong_timeout_s: float = 10.0
+    shortest_timeout_s: float = SHORTEST_TIMEOUT_S
 
 
 class Judgement(NamedTuple):
@@ -106,8 +108,9 @@ class _OwnCall:
     action: str
     message_id: str
     payload: object
-    owed: str = "result"  # or none, error, any: from SendRaw.answer
+    owed: frozenset[str] = frozenset({"result"})  # or none, error: from SendRaw.answers
     codes: tuple[str, ...] = ()
+    answer_ids: tuple[object, ...] = ()
     answer: int | None = None
     answer_frame: Frame | None = None
 
@@ -150,7 +153,7 @@ class _Judging:
                 (event.identity, event.connection), _Connection()
             )
             match event.kind, event.direction:
-                case EventKind.FRAME, Direction.SENT:
+                case EventKind.FRAME | EventKind.BINARY, Direction.SENT:
                     self._sent(connection, index, event)
                 case EventKind.FRAME | EventKind.BINARY, Direction.RECEIVED:
                     self._received(connection, index, event)
@@ -175,7 +178,11 @@ class _Judging:
         """Return what was found."""
         last = len(self._events)
         ordered = sorted(self._findings, key=lambda one: last if one.event is None else one.event)
-        exchanges = [self._exchange(call) for call in self._own if call.owed != "none"]
+        exchanges = [
+            self._exchange(call)
+            for call in self._own
+            if "none" not in call.owed or call.answer is not None
+        ]
         return Judgement(
             tuple(ordered),
             tuple(exchanges),
@@ -185,7 +192,10 @@ class _Judging:
     # --- frames as they come ---------------------------------------------------------------------
 
     def _sent(self, connection: _Connection, index: int, event: Event) -> None:
-        frame, _ = read_frame(event.text)
+        text = event.text
+        if event.kind is EventKind.BINARY:
+            text = bytes.fromhex(text).decode(errors="replace")
+        frame, _ = read_frame(text)
         raw = self._context.raw.get(index)
         if raw is not None:
             message_id = raw.message_id or str(frame.message_id or "")
@@ -195,8 +205,9 @@ class _Judging:
                 frame.action,
                 message_id,
                 frame.payload,
-                owed=raw.answer,
+                owed=raw.answers,
                 codes=raw.codes,
+                answer_ids=raw.answer_ids,
             )
         elif frame.type is MessageType.CALL and isinstance(frame.message_id, str):
             call = _OwnCall(index, event, frame.action, frame.message_id, frame.payload)
@@ -206,7 +217,7 @@ class _Judging:
             if answered is not None and answered.answer is None:
                 answered.answer = index
             return
-        connection.own[call.message_id] = call
+        connection.own[call.message_id or f"event {index}"] = call
         self._own.append(call)
 
     def _received(self, connection: _Connection, index: int, event: Event) -> None:
@@ -270,7 +281,7 @@ class _Judging:
             call
             for call in connection.csms.values()
             if call.answer is None
-            and event.monotonic_s - call.event.monotonic_s < SHORTEST_TIMEOUT_S
+            and event.monotonic_s - call.event.monotonic_s < self._context.shortest_timeout_s
         ]
         return [
             finding(
@@ -293,10 +304,14 @@ class _Judging:
     ) -> None:
         message_id = frame.message_id
         call = connection.own.get(message_id) if isinstance(message_id, str) else None
+        call = call or self._accepting(connection, message_id)
         if call is None:
             self._add([*findings, self._stray_answer(connection, event, frame)], index)
             return
         step = call.index
+        if call.index in self._context.raw:
+            # The id is the one we sent, or one the step takes: it is no fault of the answer.
+            findings = [one for one in findings if one.rule != "frame.message-id"]
         self._add(findings, index, step)
         if call.answer is not None:
             again = finding(
@@ -309,15 +324,29 @@ class _Judging:
             return
         call.answer, call.answer_frame = index, frame
         self._add(_wrong_kind(call, frame, event.text), index, step)
-        if frame.type is MessageType.CALL_RESULT and frame.has_payload and call.owed != "none":
+        if frame.type is MessageType.CALL_RESULT and frame.has_payload and "result" in call.owed:
             message = Message(
                 call.action, Kind.RESULT, frame.payload, call.payload, call.event.at, event.at
             )
             self._add(judge_payload(message), index, step)
 
+    def _accepting(self, connection: _Connection, message_id: object) -> _OwnCall | None:
+        """Return the first raw text that may be answered under this id and is not yet."""
+        key = _key(message_id)
+        return next(
+            (
+                call
+                for call in connection.own.values()
+                if call.answer is None and key in map(_key, call.answer_ids)
+            ),
+            None,
+        )
+
     def _stray_answer(self, connection: _Connection, event: Event, frame: Frame) -> Finding:
         waiting = [
-            call for call in connection.own.values() if call.answer is None and call.owed != "none"
+            call
+            for call in connection.own.values()
+            if call.answer is None and "none" not in call.owed
         ]
         if waiting:
             call = waiting[-1]
@@ -367,7 +396,7 @@ class _Judging:
         )
 
     def _judge_exchange(self, call: _OwnCall) -> None:
-        if call.owed == "none":
+        if "none" in call.owed and call.answer is None:
             return
         exchange = self._exchange(call)
         _, limit = self._budget(call)
@@ -485,42 +514,40 @@ def _wrong_kind(call: _OwnCall, frame: Frame, text: str) -> list[Finding]:
     name = call.action or "The message"
     is_error = frame.type is MessageType.CALL_ERROR
     said = f"{frame.code}: {frame.description}" if frame.description else frame.code
-    match call.owed:
-        case "none":
+    if ("error" if is_error else "result") in call.owed:
+        if is_error and call.codes and spelled(frame.code) not in call.codes:
             return [
                 finding(
-                    "answer.unexpected",
-                    f"{name} ({call.message_id}) was answered, though no answer is owed.",
-                    expected="no answer",
-                    actual=shorten(text),
+                    "answer.error-code",
+                    f"{name} was answered by a CALLERROR with a code that does not fit.",
+                    expected=" or ".join(call.codes),
+                    actual=said,
                 )
             ]
-        case "result" if is_error:
-            return [
-                finding(
-                    "answer.call-error",
-                    f"{name} was answered by a CALLERROR: {said}.",
-                    expected="a CALLRESULT",
-                    actual=f"CALLERROR {said}",
-                )
-            ]
-        case "error" if not is_error:
-            return [
-                finding(
-                    "answer.error-owed",
-                    f"{name} is faulty, but was answered by a CALLRESULT.",
-                    expected=f"a CALLERROR {' or '.join(call.codes)}".strip(),
-                    actual=shorten(text),
-                )
-            ]
-        case _:
-            if is_error and call.codes and frame.code not in call.codes:
-                return [
-                    finding(
-                        "answer.error-code",
-                        f"{name} was answered by a CALLERROR with a code that does not fit.",
-                        expected=" or ".join(call.codes),
-                        actual=said,
-                    )
-                ]
-            return []
+        return []
+    if "result" in call.owed:
+        return [
+            finding(
+                "answer.call-error",
+                f"{name} was answered by a CALLERROR: {said}.",
+                expected="a CALLRESULT",
+                actual=f"CALLERROR {said}",
+            )
+        ]
+    if "error" in call.owed:
+        return [
+            finding(
+                "answer.error-owed",
+                f"{name} is faulty, but was answered by a CALLRESULT.",
+                expected=f"a CALLERROR {' or '.join(call.codes)}".strip(),
+                actual=shorten(text),
+            )
+        ]
+    return [
+        finding(
+            "answer.unexpected",
+            f"{name} ({call.message_id}) was answered, though no answer is owed.",
+            expected="no answer",
+            actual=shorten(text),
+        )
+    ]

@@ -66,6 +66,11 @@ def shorten(text: str) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
+def spelled(code: str) -> str:
+    """Return an error code in the spelling of 1.6."""
+    return _SPELLINGS.get(code, code)
+
+
 def read_json(text: str) -> tuple[object, list[Finding]]:
     """Read a text; the value is None where it is no JSON.
 

@@ -16,7 +16,15 @@ from typing import Final
 from harness import flow, structure
 from harness.expansion import Expander, StateFile, read_editions, uses_in
 from harness.expressions import CONNECTORS, STANDARD_VARIABLES, connector_variables
-from harness.model import ALL_EDITIONS, Json, Position, Profile, Requirement, Scenario
+from harness.model import (
+    ALL_EDITIONS,
+    CaseSet,
+    Json,
+    Position,
+    Profile,
+    Requirement,
+    Scenario,
+)
 from harness.yaml_source import (
     Problem,
     ScenarioError,
@@ -251,11 +259,15 @@ def _scenario(source: Source, states: States, lists: Mapping[str, Json]) -> Scen
         id=str(data.get("id", "")),
         title=str(data.get("title", "")),
         profile=_profile(data.get("profile")),
-        requirement=_requirement(data.get("requirement")),
+        requirement=(
+            Requirement.ADDITIONAL if "set" in data else _requirement(data.get("requirement"))
+        ),
         position=source.value_at("id"),
         purpose=str(data.get("purpose", "")),
         condition=str(data.get("condition", "")),
         section=str(data.get("section", "")),
+        case_set=_case_set(data.get("set")),
+        reason=str(data.get("reason", "")),
         editions=(
             read_editions(source, ("editions",), problems) if "editions" in data else ALL_EDITIONS
         ),
@@ -301,6 +313,10 @@ def _mapping(value: Json) -> dict[str, Json]:
 def _profile(value: Json) -> Profile:
     # A wrong one was found by the grammar; the scenario is not returned then.
     return Profile(value) if value in list(Profile) else Profile.CORE
+
+
+def _case_set(value: Json) -> CaseSet:
+    return CaseSet(value) if value in list(CaseSet) else CaseSet.OFFICIAL
 
 
 def _requirement(value: Json) -> Requirement:

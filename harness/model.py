@@ -37,6 +37,15 @@ class Requirement(StrEnum):
     MANDATORY = "mandatory"
     CONDITIONAL = "conditional"  # when the declaration names the profile or feature
     UNCONFIRMED = "unconfirmed"  # the case exists, no source says whether it is demanded
+    ADDITIONAL = "additional"  # ours: certification does not demand it
+
+
+class CaseSet(StrEnum):
+    """Where a case comes from. Only official cases count for the certificate."""
+
+    OFFICIAL = "official"
+    BEYOND = "beyond"  # real needs seen in the field
+    ROBUSTNESS = "robustness"  # hostile and malformed frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +182,12 @@ class NoAnswer:
     """Silence, on purpose."""
 
 
-Answer: TypeAlias = ModelAnswer | ResultAnswer | ErrorAnswer | NoAnswer
+@dataclass(frozen=True, slots=True)
+class LaterAnswer:
+    """A `Respond` step answers, after what stands in between."""
+
+
+Answer: TypeAlias = ModelAnswer | ResultAnswer | ErrorAnswer | NoAnswer | LaterAnswer
 
 
 # --- steps -----------------------------------------------------------------------------------
@@ -206,7 +220,8 @@ class Send(StepBase):
     """The charge point sends this CALL, whatever its model thinks, and is owed an answer.
 
     `expect` are rules on the CALLRESULT's payload, `warn` are those that only warn. `budget` names
-    the response budget of the system-under-test file the answer is held against.
+    the response budget of the system-under-test file the answer is held against. Without a
+    `message_id` a new one is made.
     """
 
     action: str
@@ -214,20 +229,24 @@ class Send(StepBase):
     expect: Fields | None = None
     warn: Fields | None = None
     budget: str = "ocpp_response_timeout"
+    message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRaw(StepBase):
-    """The charge point sends this text as it stands.
+    """The charge point sends this text, or these bytes, as they stand.
 
-    `answer` says what is owed: ``none`` (nothing may come back for `message_id`), ``result``,
-    ``error`` or ``any``; `codes` lists the acceptable error codes.
+    `answers` are the acceptable ones: ``none`` (nothing comes back for `message_id`), ``result``,
+    ``error``; `codes` lists the acceptable error codes. `answer_ids` are ids, of whatever type,
+    that an answer may have besides `message_id`: some Central Systems answer what has no usable id.
     """
 
     text: str
-    answer: str
+    answers: frozenset[str]
     message_id: str = ""
     codes: tuple[str, ...] = ()
+    answer_ids: tuple[Json, ...] = ()
+    is_binary: bool = False  # `text` is hexadecimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +296,14 @@ class Receive(StepBase):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Respond(StepBase):
+    """The CSMS's CALL that a `Receive` step left open is answered."""
+
+    action: str
+    answer: ModelAnswer | ResultAnswer | ErrorAnswer = ModelAnswer()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wait(StepBase):
     """Time the charge point itself lets pass, such as ConnectionTimeOut."""
 
@@ -292,7 +319,13 @@ class Disconnect(StepBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connect(StepBase):
-    """A new connection of the same identity is opened and must be accepted."""
+    """A new connection of the same identity is opened and must be accepted.
+
+    With `beside` the one before is still open: the charge point has lost it and does not know what
+    becomes of it. All further steps use the new one.
+    """
+
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,7 +336,7 @@ class AnyOrder(StepBase):
 
 
 Step: TypeAlias = (
-    Send | SendRaw | Do | OperatorStep | Receive | Wait | Disconnect | Connect | AnyOrder
+    Send | SendRaw | Do | OperatorStep | Receive | Respond | Wait | Disconnect | Connect | AnyOrder
 )
 
 
@@ -313,7 +346,8 @@ class Scenario:
 
     Attributes:
         id: the official id, or our own for cases beyond the official list.
-        section: section of the official case document.
+        section: section of the official case document; of cases beyond it, what demands it.
+        reason: why a case beyond the official list is there: what was seen in the field.
         configuration: configuration keys the simulated charge point starts with.
         variables: defaults the case brings itself, by name.
         steps: everything between connecting and cleaning up, in order.
@@ -327,10 +361,19 @@ class Scenario:
     purpose: str = ""
     condition: str = ""
     section: str = ""
+    case_set: CaseSet = CaseSet.OFFICIAL
+    reason: str = ""
     editions: EditionRange = ALL_EDITIONS
     configuration: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, Json] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """What demands the case, for people: the official document by default."""
+        if self.case_set is CaseSet.OFFICIAL:
+            return f"§{self.section}" if self.section else ""
+        return self.section
 
     @property
     def uses_model(self) -> bool:

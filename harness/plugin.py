@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from harness.model import EDITIONS, Profile, Requirement, Scenario
+from harness.model import EDITIONS, CaseSet, Profile, Requirement, Scenario
 from harness.report.directory import DEFAULT_KEEP
 from harness.report.failure import explain, headline
 from harness.report.outcome import UNUSABLE
@@ -63,6 +63,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="S",
         help="seconds a connection stays watched after its case (default 0.5)",
     )
+    add("--extended", action="store_true", help="also the sets beyond the official cases")
+    add("--slow", action="store_true", help="also what lets much time pass in those sets")
     add("--known-failures", metavar="FILE", help="TOML list of cases that may fail for now")
     add("--reports", default="reports", metavar="DIR", help="where reports go (default: reports)")
     add(
@@ -81,6 +83,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{marker}: cases of the profile {profile.value}")
     for requirement in Requirement:
         config.addinivalue_line("markers", f"{requirement.value}: how surely a case is demanded")
+    for one in CaseSet:
+        config.addinivalue_line("markers", f"{one.value}: cases of this set")
     if config.option.sut:
         from harness.run_plugin import RunPlugin
 
@@ -131,7 +135,14 @@ class ScenarioFile(pytest.File):
                 )
         except ScenarioError as exc:
             raise self.CollectError(str(exc)) from exc
-        yield ScenarioItem.from_parent(self, name=scenario.id, scenario=scenario)
+        if scenario.case_set is CaseSet.OFFICIAL or self._is_wanted():
+            yield ScenarioItem.from_parent(self, name=scenario.id, scenario=scenario)
+
+    def _is_wanted(self) -> bool:
+        """Whether a case beyond the official ones was asked for: by option, file or folder."""
+        named = {Path(word.partition("::")[0]).resolve() for word in self.config.args}
+        path = self.path.resolve()
+        return bool(self.config.option.extended) or path in named or path.parent in named
 
 
 class ScenarioItem(pytest.Item):
@@ -144,6 +155,7 @@ class ScenarioItem(pytest.Item):
         self.result: CaseResult | None = None
         self.add_marker(MARKER_OF[scenario.profile])
         self.add_marker(scenario.requirement.value)
+        self.add_marker(scenario.case_set.value)
         self.extra_keyword_matches.add(scenario.profile.value)
 
     def setup(self) -> None:
@@ -197,6 +209,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 " ids must differ",
                 returncode=UNUSABLE,
             )
+    order = list(CaseSet)
+    items.sort(  # official cases first; the sort is stable
+        key=lambda item: (
+            order.index(item.scenario.case_set) if isinstance(item, ScenarioItem) else -1
+        )
+    )
     if (run := config.stash.get(RUN, None)) is not None:
         run.ids |= set(files)
 

@@ -20,7 +20,7 @@ from harness.model import Check, Operator, Scenario, StepBase
 FAMILY: Final = ("valid", "valid_2", "parent")
 
 _REFERENCE: Final = re.compile(r"\$\{?(\w+)")
-_TAG_VARIABLE: Final = re.compile(r"(\w+?)_id_tag(_\d+)?")
+_TAG_VARIABLE: Final = re.compile(r"(\w+?)_id_tag(_\d+)?(?:_other_case)?")
 
 
 class PoolError(Exception):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from harness.model import Position, Profile, Requirement
+from harness.model import CaseSet, Position, Profile, Requirement
 from simulator.trace import Event
 
 
@@ -157,6 +157,7 @@ class CaseResult:
     profile: Profile
     requirement: Requirement
     position: Position
+    case_set: CaseSet = CaseSet.OFFICIAL
     identity: str = ""
     verdict: Verdict
     reason: str = ""

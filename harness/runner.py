@@ -167,10 +167,10 @@ class Runner:
 
     async def _shut_down(self) -> None:
         await self._steps.end_pings()
-        station = self._steps.station
-        try:
-            async with asyncio.timeout(_INTERRUPTED_CLOSE_S if self._interrupted else None):
+        for station in (*self._steps.left_behind, self._steps.station):
+            try:
+                async with asyncio.timeout(_INTERRUPTED_CLOSE_S if self._interrupted else None):
+                    await station.shut_down()
+            except TimeoutError:
+                station.drop()
                 await station.shut_down()
-        except TimeoutError:
-            station.drop()
-            await station.shut_down()

@@ -27,11 +27,13 @@ from harness.model import (
     Do,
     ErrorAnswer,
     Json,
+    LaterAnswer,
     ModelAnswer,
     ModelCall,
     NoAnswer,
     OperatorStep,
     Receive,
+    Respond,
     ResultAnswer,
     Send,
     SendRaw,
@@ -70,15 +72,18 @@ class Steps:
         Args:
             make_station: makes the charge point from what records its events and takes its CALLs.
         """
-        self.station = make_station(evidence.wire.record, self._on_call)
-        self.awaited = Awaited(evidence.steps)
-        self.commands = Commands(driver, self.station.endpoint.identity, evidence.wire)
+        self._make_station = make_station
         self._evidence = evidence
         self._wire = evidence.wire
+        self.station = self._new_station()
+        self.left_behind: list[Station] = []  # another took their place
+        self.awaited = Awaited(evidence.steps)
+        self.commands = Commands(driver, self.station.endpoint.identity, evidence.wire)
         self._settings = evidence.settings
         self._began = 0  # number of events when the step before began
         self._answered: set[int] = set()
         self._early: dict[str, asyncio.Task[None]] = {}
+        self._unanswered: list[Arrival] = []  # a `respond` step is to answer them
         self._waiting_since: dict[str, float] = {}
         self._pings: set[asyncio.Task[None]] = set()
 
@@ -148,6 +153,8 @@ class Steps:
                 self.commands.begin(step, payload)
             case Receive():
                 await self._receive(step)
+            case Respond():
+                await self._respond(step)
             case Wait():
                 await self._wait(step)
             case Disconnect():
@@ -159,12 +166,24 @@ class Steps:
 
     # --- connection -------------------------------------------------------------------------
 
+    def _new_station(self) -> Station:
+        def on_call(call: Call) -> bool:
+            # No step awaits anything on a connection that another took the place of.
+            return station is self.station and self._on_call(call)
+
+        station = self._make_station(self._wire.record, on_call)
+        return station
+
     async def _connect(self, step: Connect) -> None:
         began = len(self._wire.events)
+        station = self.station
         if self._is_offline:
-            await self.station.wait_closed()  # the old one's tasks may still be ending
+            await station.wait_closed()  # the old one's tasks may still be ending
+        elif step.beside:
+            station = self._new_station()
+            station.connections = self.station.connections
         try:
-            await self.station.connect()
+            await station.connect()
         except HandshakeRefused as error:
             raise StepFailed from error
         finally:
@@ -172,6 +191,10 @@ class Steps:
                 event = self._wire.last(kind, since=began)
                 if event is not None:
                     self._evidence.refer(event, step)
+        if station is not self.station:
+            self._evidence.superseded.add(self.station.connections)
+            self.left_behind.append(self.station)
+            self.station = station
         ping = asyncio.create_task(self._ping(), name=f"{self._evidence.scenario.id} ping")
         self._pings.add(ping)
         ping.add_done_callback(self._pings.discard)
@@ -202,7 +225,7 @@ class Steps:
     async def _send(self, step: Send) -> None:
         scope = self._evidence.scope(step)
         payload = self._evidence.resolve_object(step.payload, scope)
-        message_id = str(uuid4())
+        message_id = str(self._evidence.resolve(step.message_id, scope)) or str(uuid4())
         self._evidence.budget_of[message_id] = step.budget
         answer = await self.station.call(
             step.action,
@@ -231,14 +254,22 @@ class Steps:
         scope = self._evidence.scope(step)
         text = str(self._evidence.resolve(step.text, scope))
         message_id = str(self._evidence.resolve(step.message_id, scope))
-        event = self._wire.index_of(await self.station.send_text(text))
+        began = len(self._wire.events)
+        if step.is_binary:
+            sent = await self.station.send_bytes(bytes.fromhex(text))
+        else:
+            sent = await self.station.send_text(text)
+        event = self._wire.index_of(sent)
         if event is None:
+            if not self._is_offline or self._wire.last(EventKind.CLOSED, since=began) is None:
+                message = "The text could not be sent: the connection had ended."
+                self._evidence.fail(step, "harness.step", Severity.INCONCLUSIVE, message)
             raise StepFailed
         resolved = replace(step, text=text, message_id=message_id)
         self._evidence.raw[event] = resolved
         self._evidence.refer(event, step)
-        if step.answer == "none" or not message_id:
-            return
+        if "none" in step.answers:
+            return  # there is nothing to wait for; what may come is judged when it comes
         deadline_s = monotonic_s() + self._settings.limit_s(DEFAULT_BUDGET) * _PATIENCE
         came = await self._wire.until(
             lambda: self._wire.answer_to(message_id, since=event) is not None or self._is_offline,
@@ -412,7 +443,7 @@ class Steps:
         )
         await self._answer(step, arrival)
 
-    async def _answer(self, step: Receive, arrival: Arrival) -> None:
+    async def _answer(self, step: Receive | Respond, arrival: Arrival) -> None:
         if not self._can_answer(arrival):
             return
         scope = self._evidence.scope(step)
@@ -432,6 +463,15 @@ class Steps:
                 await self.station.answer_error(arrival.call, code, description, details)
             case NoAnswer():
                 self._answered.add(arrival.event)
+            case LaterAnswer():
+                self._unanswered.append(arrival)
+
+    async def _respond(self, step: Respond) -> None:
+        waiting = [one for one in self._unanswered if one.call.action == step.action]
+        if not waiting:
+            return  # an optional request, which did not come
+        self._unanswered.remove(waiting[0])
+        await self._answer(step, waiting[0])
 
     def _fail_missing(self, step: Receive, command: Command | None) -> None:
         since = command.began if command is not None else self._began

@@ -78,6 +78,10 @@ def _problems(source: Source, parts: Parts, error: jsonschema_rs.ValidationError
             return [Problem(at, f"{_named(parts)} is empty")]
         case "maxProperties":
             return [Problem(at, f"{_named(parts)} has more keys than it may")]
+        case "falseSchema":
+            message = f"{_named(parts)} has no place here"
+            hint = "a case has a requirement, or a set with section and reason"
+            return [Problem(source.key_at(*parts), message, hint)]
         case "anyOf":
             return [Problem(at, f"{_named(parts)} should be a value of the right type or $name")]
         case _:

@@ -28,6 +28,8 @@ _DEFAULT_BUDGETS: Final = {"ocpp_response_timeout": (30.0, 1.0), "authorize": (3
 
 _DEFAULT_VARIABLES: Final[dict[str, Json]] = {
     "connection_timeout_s": 1,
+    "csms_timeout_s": 30,  # how long the CSMS waits for the answer of a charge point
+    "ping_interval_s": 60,  # how often the CSMS pings
     "unknown_vendor_id": "org.example.preflight.unknown",
     "unknown_connector_id": 99,
 }

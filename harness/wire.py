@@ -37,9 +37,10 @@ class Wire:
         """Take the next event."""
         self._indices[id(event)] = len(self.events)
         self.events.append(event)
-        if event.kind in (EventKind.OPENED, EventKind.CLOSED):
-            self.is_open = event.kind is EventKind.OPENED
-            self.connection = event.connection
+        if event.kind is EventKind.OPENED:
+            self.is_open, self.connection = True, event.connection
+        elif event.kind is EventKind.CLOSED and event.connection == self.connection:
+            self.is_open = False  # else it is one that another took the place of
         self.ledger.note(event)
         if self._on_change is not None and event.kind is EventKind.FRAME:
             self._on_change(self.ledger)

@@ -62,13 +62,17 @@ class Answer:
 class _Outgoing:
     """One thing the writer does: write `text`, or close where it is None."""
 
-    text: str | None
+    text: str | bytes | None
     request: Request | None = None
     written: asyncio.Future[Event | None] | None = None
 
 
 class Station:
-    """One charge point on real WebSockets; its model can be overridden at every point."""
+    """One charge point on real WebSockets; its model can be overridden at every point.
+
+    Attributes:
+        connections: how many connections were opened; events name them by this number.
+    """
 
     def __init__(
         self,
@@ -96,7 +100,7 @@ class Station:
         self._on_notice = on_notice
         self._open_timeout_s = open_timeout_s
         self._connection: Connection | None = None
-        self._connections = 0
+        self.connections = 0
         self._life: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._outbox: deque[_Outgoing] = deque()
@@ -127,10 +131,10 @@ class Station:
         """
         if self._life is not None and not self._life.done():
             raise LocalProtocolError(f"{self.endpoint.identity} is connected already")
-        self._connections += 1
+        self.connections += 1
         connection = await open_connection(
             self.endpoint,
-            number=self._connections,
+            number=self.connections,
             record=self._record,
             timeout_s=self._open_timeout_s,
         )
@@ -185,6 +189,10 @@ class Station:
     async def send_text(self, text: str) -> Event | None:
         """Send any text as it stands; return its event, None where it could not leave."""
         return await self._write(text)
+
+    async def send_bytes(self, data: bytes) -> Event | None:
+        """Send a binary message; return its event, None where it could not leave."""
+        return await self._write(data)
 
     async def answer(self, call: Call, payload: Mapping[str, object]) -> Event | None:
         """Answer a CALL with a CALLRESULT."""
@@ -298,7 +306,7 @@ class Station:
                 outgoing.written.set_result(None)
         self._outbox.clear()
 
-    async def _write(self, text: str) -> Event | None:
+    async def _write(self, text: str | bytes) -> Event | None:
         if self._connection is None:
             return None
         written: asyncio.Future[Event | None] = asyncio.get_running_loop().create_future()

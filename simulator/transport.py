@@ -99,21 +99,26 @@ class Connection:
         self._record = record
         self._is_dropped = False
 
-    async def send(self, text: str, note: Callable[[Event], None] | None = None) -> Event | None:
-        """Write one text message; return its event, or None where the connection is gone.
+    async def send(
+        self, message: str | bytes, note: Callable[[Event], None] | None = None
+    ) -> Event | None:
+        """Write one message; return its event, or None where the connection is gone.
 
         `note` is told of the event before anything is written: the answer may be quicker than we.
         """
         if not self._is_open:
             return None
-        # A script may write lone surrogates: they become the broken UTF-8 they stand for.
-        data = text.encode(errors="surrogatepass")
-        event = self._event(EventKind.FRAME, direction=Direction.SENT, text=text)
+        if isinstance(message, bytes):
+            data, kind, text = message, EventKind.BINARY, message.hex()
+        else:
+            # A script may write lone surrogates: they become the broken UTF-8 they stand for.
+            data, kind, text = message.encode(errors="surrogatepass"), EventKind.FRAME, message
+        event = self._event(kind, direction=Direction.SENT, text=text)
         self._record(event)
         if note is not None:
             note(event)
         with suppress(ConnectionClosed):  # the reader tells; the bytes may or may not have left
-            await self._socket.send(data, text=True)
+            await self._socket.send(data, text=kind is EventKind.FRAME)
         return event
 
     async def receive(self) -> tuple[str, Event] | None:

@@ -32,7 +32,7 @@ from allure_commons.model2 import (
 from allure_commons.types import LabelType, LinkType
 from allure_commons.types import Severity as Level
 
-from harness.model import Requirement, Scenario
+from harness.model import CaseSet, Requirement, Scenario
 from harness.report.diagram import draw
 from harness.report.document import Known, Report, case_warnings
 from harness.report.failure import explain, frame_lines, headline
@@ -51,6 +51,7 @@ _LEVEL: Final = {
     Requirement.MANDATORY: Level.CRITICAL,
     Requirement.CONDITIONAL: Level.NORMAL,
     Requirement.UNCONFIRMED: Level.MINOR,
+    Requirement.ADDITIONAL: Level.MINOR,
 }
 _OUR_LABELS: Final = frozenset(
     {
@@ -141,18 +142,22 @@ class AllureFiller:
         result.status = _STATUS[outcome.verdict]
         result.statusDetails = _details(outcome, case.known)
         result.labels = [label for label in result.labels if label.name not in _OUR_LABELS]
+        suites = [outcome.profile.value, outcome.requirement.value]
+        if outcome.case_set is not CaseSet.OFFICIAL:
+            suites = [outcome.case_set.value, outcome.profile.value]
         result.labels += [
-            Label(LabelType.PARENT_SUITE, outcome.profile.value),
-            Label(LabelType.SUITE, outcome.requirement.value),
+            Label(LabelType.PARENT_SUITE, suites[0]),
+            Label(LabelType.SUITE, suites[1]),
             Label(LabelType.SEVERITY, _LEVEL[outcome.requirement].value),
             Label(LabelType.THREAD, outcome.identity or "no charge point"),
         ]
-        result.titlePath = [outcome.profile.value, outcome.requirement.value]
-        pattern = self._links.get(LinkType.TEST_CASE, "urn:octt:{}")
-        result.links = [
-            *result.links,
-            Link(LinkType.TEST_CASE, pattern.format(outcome.case_id), outcome.case_id),
-        ]
+        result.titlePath = suites
+        if outcome.case_set is CaseSet.OFFICIAL:
+            pattern = self._links.get(LinkType.TEST_CASE, "urn:octt:{}")
+            result.links = [
+                *result.links,
+                Link(LinkType.TEST_CASE, pattern.format(outcome.case_id), outcome.case_id),
+            ]
         result.parameters = [
             *result.parameters,
             Parameter("case list", self._edition),
@@ -244,8 +249,11 @@ def _description(scenario: Scenario) -> str:
     lines = [scenario.purpose.strip()]
     if scenario.condition:
         lines.append(f"Condition: {scenario.condition}")
-    section = f"Case document §{scenario.section} · " if scenario.section else ""
-    lines.append(f"{section}{scenario.requirement.value} · `{scenario.position}`")
+    if scenario.case_set is CaseSet.OFFICIAL:
+        section = f"Case document {scenario.source} · " if scenario.source else ""
+        lines.append(f"{section}{scenario.requirement.value} · `{scenario.position}`")
+    else:
+        lines += [scenario.reason.strip(), f"{scenario.source} · `{scenario.position}`"]
     return "\n\n".join(filter(None, lines))
 
 

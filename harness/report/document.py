@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hi
 
 import jsonschema_rs
 
-from harness.model import Profile
+from harness.model import CaseSet, Profile
 from harness.report.measures import Performance, measure
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
 
@@ -43,11 +43,10 @@ class Known:
     where: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileSummary:
-    """How the cases of one profile came out; `known` are failures that were expected."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How some cases came out; `known` are failures that were expected."""
 
-    profile: Profile
     passed: int = 0
     failed: int = 0
     inconclusive: int = 0
@@ -59,12 +58,28 @@ class ProfileSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileSummary(Counts):
+    """How the official cases of one profile came out."""
+
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetSummary(Counts):
+    """How one set of cases beyond the official ones came out."""
+
+    case_set: CaseSet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A run with all that is derived from it.
 
     Attributes:
         version: of the program that made it.
         problems: what is wrong with the run itself, such as a known failure that passed.
+        profiles, performance: of the official cases alone.
+        sets: of the others.
         exit_code: 0 good, 1 findings, 2 wrong use or nothing passed.
     """
 
@@ -74,6 +89,7 @@ class Report:
     problems: tuple[str, ...] = ()
     exit_code: int
     profiles: tuple[ProfileSummary, ...]
+    sets: tuple[SetSummary, ...]
     performance: Performance
 
 
@@ -90,14 +106,17 @@ def make_report(
     problems: Sequence[str] = (),
 ) -> Report:
     """Return the run with its summary and performance table."""
+    official = [case for case in run.cases if case.case_set is CaseSet.OFFICIAL]
+    expected = {entry.case_id for entry in known}
     return Report(
         version=version,
         run=run,
         known=tuple(known),
         problems=tuple(problems),
         exit_code=exit_code,
-        profiles=summarise(run.cases, known={entry.case_id for entry in known}),
-        performance=measure(run.cases, limits_s=declared_limits_s(run.settings)),
+        profiles=summarise(official, known=expected),
+        sets=summarise_sets(run.cases, known=expected),
+        performance=measure(official, limits_s=declared_limits_s(run.settings)),
     )
 
 
@@ -116,31 +135,31 @@ def declared_limits_s(settings: Mapping[str, object]) -> dict[str, float]:
 
 def summarise(cases: Sequence[CaseResult], *, known: set[str]) -> tuple[ProfileSummary, ...]:
     """Return one line for each profile that has cases, in the standard's order."""
-    lines = []
-    for profile in Profile:
-        own = [case for case in cases if case.profile is profile]
-        if not own:
-            continue
-        expected = {case.case_id for case in own if is_excused(case.verdict)} & known
-        verdicts = Counter(case.verdict for case in own if case.case_id not in expected)
-        lines.append(
-            ProfileSummary(
-                profile=profile,
-                passed=verdicts[Verdict.PASSED],
-                failed=verdicts[Verdict.FAILED],
-                inconclusive=verdicts[Verdict.INCONCLUSIVE],
-                error=verdicts[Verdict.ERROR],
-                not_applicable=verdicts[Verdict.NOT_APPLICABLE],
-                not_run=verdicts[Verdict.NOT_RUN],
-                known=len(expected),
-                warnings=sum(
-                    finding.severity is Severity.WARNING
-                    for case in own
-                    for finding in case.findings
-                ),
-            )
-        )
-    return tuple(lines)
+    return tuple(
+        ProfileSummary(profile=profile, **_counts(own, known))
+        for profile in Profile
+        if (own := [case for case in cases if case.profile is profile])
+    )
+
+
+def summarise_sets(cases: Sequence[CaseResult], *, known: set[str]) -> tuple[SetSummary, ...]:
+    """Return one line for each set beyond the official cases that has cases."""
+    return tuple(
+        SetSummary(case_set=one, **_counts(own, known))
+        for one in CaseSet
+        if one is not CaseSet.OFFICIAL and (own := [case for case in cases if case.case_set is one])
+    )
+
+
+def _counts(cases: Sequence[CaseResult], known: set[str]) -> dict[str, int]:
+    expected = {case.case_id for case in cases if is_excused(case.verdict)} & known
+    verdicts = Counter(case.verdict for case in cases if case.case_id not in expected)
+    warnings = sum(len(case_warnings(case)) for case in cases)
+    return {
+        **{verdict.value: verdicts[verdict] for verdict in Verdict},
+        "known": len(expected),
+        "warnings": warnings,
+    }
 
 
 def case_warnings(case: CaseResult) -> tuple[Finding, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from harness.model import Position
+from harness.model import CaseSet, Position
 from harness.report.frames import printable, printable_lines, read_frames
 from harness.results import CaseResult, Finding, Severity, Verdict
 from simulator.trace import Direction, Event, EventKind
@@ -42,7 +42,8 @@ def explain(case: CaseResult) -> str:
 def _lines(case: CaseResult) -> Iterator[str]:
     section = f"  ({case.position})"
     yield f"{case.case_id}  {printable(case.title)}"
-    yield f"{case.profile.value}, {case.requirement.value}{section}"
+    kind = case.requirement if case.case_set is CaseSet.OFFICIAL else case.case_set
+    yield f"{case.profile.value}, {kind.value}{section}"
     if case.reason and all(case.reason != finding.message for finding in case.findings):
         yield from printable_lines(case.reason, limit=600)
     ordered = sorted(case.findings, key=lambda finding: _ORDER.index(finding.severity))

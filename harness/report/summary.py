@@ -5,7 +5,9 @@ Reads the report alone, so that a run can be shown again later.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -13,11 +15,12 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.document import ProfileSummary, Report, case_warnings
+from harness.model import CaseSet
+from harness.report.document import Counts, Report, case_warnings
 from harness.report.failure import headline
 from harness.report.frames import printable, printable_lines
 from harness.report.measures import ActionTimes, Performance, Times
-from harness.results import Severity, Verdict
+from harness.results import CaseResult, Severity, Verdict
 
 STYLES: Final = {
     Verdict.PASSED: "green",
@@ -28,6 +31,11 @@ STYLES: Final = {
     Verdict.NOT_RUN: "dim",
 }
 _SHOWN_WARNINGS: Final = 40
+_VALUE: Final = re.compile(r"\d[\w:.+-]*")
+_SETS: Final = {
+    CaseSet.BEYOND: "Beyond the official cases",
+    CaseSet.ROBUSTNESS: "Robustness",
+}
 
 
 def print_summary(report: Report, console: Console, *, reports: str = "") -> None:
@@ -43,8 +51,8 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     run = report.run
     yield Text()
     yield Text(f"{printable(run.sut_name)} · case list {run.edition}", style="bold")
-    if report.profiles:
-        yield _profiles(report)
+    if report.profiles or report.sets:
+        yield _counts(report)
     yield from _not_passed(report)
     yield from _warnings(report)
     yield from _performance(report.performance)
@@ -54,24 +62,29 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         yield Text(printable(problem), style="bold red")
 
 
-def _profiles(report: Report) -> Table:
+def _counts(report: Report) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Profile")
+    table.add_column("Profile" if report.profiles else "Set")
     names = ("passed", "failed", "inconclusive", "error", "not_applicable", "not_run", "known")
     shown = [
         name
         for name in names
         if name in ("passed", "failed", "inconclusive", "error")
-        or any(getattr(line, name) for line in report.profiles)
+        or any(getattr(line, name) for line in (*report.profiles, *report.sets))
     ]
     for name in (*shown, "warnings"):
         table.add_column(name.replace("_", " "), justify="right")
     for line in report.profiles:
         table.add_row(line.profile.value, *(_count(line, name) for name in (*shown, "warnings")))
+    table.add_section()
+    for extra in report.sets:  # apart: they are no part of the certificate
+        table.add_row(
+            _SETS[extra.case_set], *(_count(extra, name) for name in (*shown, "warnings"))
+        )
     return table
 
 
-def _count(line: ProfileSummary, name: str) -> Text:
+def _count(line: Counts, name: str) -> Text:
     count: int = getattr(line, name)
     styles = {verdict.value: style for verdict, style in STYLES.items()}
     styles |= {"known": "yellow", "warnings": "yellow"}
@@ -109,11 +122,12 @@ def _warnings(report: Report) -> Iterator[RenderableType]:
         return
     yield Text()
     yield Text(f"Warnings and findings beside the verdicts ({len(found)})", style="bold")
-    grouped: dict[tuple[str, str, Severity], list[str]] = {}
+    # The same finding with another time, id or number in its words is of the same kind.
+    grouped: dict[tuple[str, str, Severity], tuple[str, list[str]]] = {}
     for case_id, finding in found:
-        key = (finding.rule, finding.message, finding.severity)
-        grouped.setdefault(key, []).append(case_id)
-    for (rule, message, severity), case_ids in list(grouped.items())[:_SHOWN_WARNINGS]:
+        key = (finding.rule, _VALUE.sub("#", finding.message), finding.severity)
+        grouped.setdefault(key, (finding.message, []))[1].append(case_id)
+    for (rule, _, severity), (message, case_ids) in list(grouped.items())[:_SHOWN_WARNINGS]:
         places = ", ".join(case_ids[:3]) + (f" and {len(case_ids) - 3} more" * (len(case_ids) > 3))
         style = "yellow" if severity is Severity.WARNING else "bold red"
         first, *more = printable_lines(message, limit=2000) or [""]
@@ -197,16 +211,24 @@ def _ms(value_s: float | None) -> str:
 
 
 def _last_line(report: Report) -> Text:
-    counts: dict[Verdict, int] = dict.fromkeys(Verdict, 0)
-    known = {entry.case_id for entry in report.known}
-    for case in report.run.cases:
-        if case.case_id not in known:
-            counts[case.verdict] += 1
-    words = [
-        f"{count} {verdict.value.replace('_', ' ')}" for verdict, count in counts.items() if count
-    ]
-    if known:
-        words.append(f"{len(known)} known")
+    cases = report.run.cases
+    official = [case for case in cases if case.case_set is CaseSet.OFFICIAL]
+    others = [case for case in cases if case.case_set is not CaseSet.OFFICIAL]
+    text = _verdict_words(report, official)
+    if others:
+        extra = f"beyond the official cases {_verdict_words(report, others)}"
+        text = f"{text}; {extra}" if official else extra
     style = "bold green" if report.exit_code == 0 else "bold red"
-    text = ", ".join(words) or "nothing ran"
-    return Text(f"{text} in {report.run.duration_s:.1f} s", style=style)
+    return Text(f"{text or 'nothing ran'} in {report.run.duration_s:.1f} s", style=style)
+
+
+def _verdict_words(report: Report, cases: Sequence[CaseResult]) -> str:
+    known = {entry.case_id for entry in report.known}
+    counts = Counter(case.verdict for case in cases if case.case_id not in known)
+    words = [
+        f"{counts[verdict]} {verdict.value.replace('_', ' ')}"
+        for verdict in Verdict
+        if counts[verdict]
+    ]
+    excused = sum(case.case_id in known for case in cases)
+    return ", ".join([*words, *([f"{excused} known"] if excused else [])])

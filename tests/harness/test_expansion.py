@@ -188,7 +188,7 @@ def test_repetitions_follow_the_number_of_connectors() -> None:
         ("{do: plug_in, arguments: {connector: 1, connector_id: 1}}", "x.yaml:7:31: plug_in has no argument connector (did you mean connector_id?)"),
         ("{do: plug_in}", "x.yaml:7:5: plug_in needs the argument connector_id"),
         ("{do: plug_in, calls: [{StatusNotificatio: {}}]}", "x.yaml:7:28: a charge point sends no StatusNotificatio (did you mean StatusNotification?)"),
-        ("{send_raw: '[', answer: none}", "x.yaml:7:5: which answer is meant cannot be told without its message_id"),
+        ("{send_raw: '[', answer: any}", "x.yaml:7:5: which answer is meant cannot be told without its message_id"),
         ("{send_raw: '[', answer: none, message_id: a, codes: [GenericError]}", "x.yaml:7:57: codes have no meaning with answer: none"),
     ],
 )  # fmt: skip

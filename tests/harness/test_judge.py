@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks import CHECKS
-from harness.model import Position, SendRaw
+from harness.model import Json, Position, SendRaw
 from harness.results import ExchangeOutcome, Severity
 from simulator.trace import Direction, EventKind
 from tests.harness.wire_script import ACCEPTED, BOOT, Wire, booted
@@ -21,8 +21,20 @@ HEARTBEAT = {"currentTime": "2026-01-31T12:00:00Z"}
 AT = Position("case.yaml", 9)
 
 
-def raw(answer: str, message_id: str = "r", codes: tuple[str, ...] = ()) -> SendRaw:
-    return SendRaw(position=AT, text="", answer=answer, message_id=message_id, codes=codes)
+def raw(
+    *answers: str,
+    message_id: str = "r",
+    codes: tuple[str, ...] = (),
+    answer_ids: tuple[Json, ...] = (),
+) -> SendRaw:
+    return SendRaw(
+        position=AT,
+        text="",
+        answers=frozenset(answers),
+        message_id=message_id,
+        codes=codes,
+        answer_ids=answer_ids,
+    )
 
 
 Build = Callable[[], Wire]
@@ -317,20 +329,37 @@ FAULTY = '[2,"r","Authorize",{}]'
         ("error", ("ProtocolError",), [4, "r", "ProtocolError", "", {}], []),
         ("error", ("ProtocolError",), [4, "r", "GenericError", "", {}], ["answer.error-code"]),
         ("error", (), [3, "r", {"idTagInfo": {"status": "Invalid"}}], ["answer.error-owed"]),
-        ("any", (), [3, "r", {"idTagInfo": {"status": "Invalid"}}], []),
-        ("any", ("ProtocolError",), [4, "r", "InternalError", "", {}], ["answer.error-code"]),
+        ("result error", (), [3, "r", {"idTagInfo": {"status": "Invalid"}}], []),
+        (
+            "result error",
+            ("ProtocolError",),
+            [4, "r", "InternalError", "", {}],
+            ["answer.error-code"],
+        ),
         ("result", (), [3, "r", {"idTagInfo": {"status": "Invalid"}}], []),
         ("result", (), [4, "r", "InternalError", "", {}], ["answer.call-error"]),
         ("error", (), None, ["answer.missing"]),
-        ("any", (), None, ["answer.missing"]),
+        ("result error", (), None, ["answer.missing"]),
         ("result", (), None, ["answer.missing"]),
+        ("none error", (), None, []),
+        ("none error", (), [4, "r", "GenericError", "", {}], []),
+        ("none error", ("ProtocolError",), [4, "r", "GenericError", "", {}], ["answer.error-code"]),
+        ("none error", (), [3, "r", {}], ["answer.error-owed"]),
+        ("none result", (), [4, "r", "GenericError", "", {}], ["answer.call-error"]),
+        ("none result error", (), [3, "r", {}], ["schema.required"]),
+        (
+            "error",
+            ("FormationViolation",),
+            [4, "r", "FormatViolation", "", {}],
+            ["error.code-spelling"],
+        ),
     ],
 )
 def test_raw_texts_get_what_they_are_owed(
     owed: str, codes: tuple[str, ...], answer: object, rules: list[str]
 ) -> None:
     """A raw text says itself what may come back; it is never held against the harness."""
-    wire = booted().raw(FAULTY, raw(owed, codes=codes))
+    wire = booted().raw(FAULTY, raw(*owed.split(), codes=codes))
     if answer is not None:
         wire.received(json.dumps(answer))
 
@@ -342,6 +371,42 @@ def test_raw_text_that_is_no_json_can_still_be_answered_by_id() -> None:
     wire = booted().raw('[2,"r","Heart', raw("none")).error("r", "GenericError")
 
     assert wire.rules() == ["answer.unexpected"]
+
+
+@pytest.mark.parametrize("id_", ["-1", "", None, 17, ["a"]])
+def test_raw_text_may_be_answered_under_ids_that_it_names(id_: Json) -> None:
+    """Where no usable id can be read, a placeholder is taken, once, and is no fault itself."""
+    answer = json.dumps([4, id_, "GenericError", "", {}])
+    step = raw("none", "error", message_id="", answer_ids=(id_, "other"))
+    wire = booted().raw("{", step).received(answer)
+
+    assert wire.rules() == []
+    assert "answer.unsolicited" in wire.received(answer).rules()
+
+
+def test_another_id_than_those_named_is_not_taken() -> None:
+    """A step takes what it names, and nothing else."""
+    step = raw("none", "error", message_id="", answer_ids=("-1",))
+    wire = booted().raw("{", step).error("-2", "GenericError")
+
+    assert wire.rules() == ["answer.unsolicited"]
+
+
+def test_bytes_are_owed_what_their_text_is_owed() -> None:
+    """A binary message with a Heartbeat in it is answered like one, where the step takes that."""
+    text = b'[2,"r","Heartbeat",{}]'.hex()
+    wire = booted().raw(text, raw("result"), kind=EventKind.BINARY)
+
+    assert wire.rules(ended_after_s=40) == ["answer.missing"]
+    assert wire.result("r", HEARTBEAT).rules() == []
+
+
+@pytest.mark.parametrize(("declared_s", "rules"), [(2.0, []), (4.0, ["call.overlap"])])
+def test_a_csms_may_give_up_as_soon_as_it_declared(declared_s: float, rules: list[str]) -> None:
+    """The next CALL after the declared timeout is no overlap; before it, it is one."""
+    wire = booted().csms_call("a", "ClearCache", {}).wait(3.0).csms_call("b", "ClearCache", {})
+
+    assert wire.rules(shortest_timeout_s=declared_s) == rules
 
 
 def test_findings_stand_in_the_order_of_events_at_their_steps() -> None:

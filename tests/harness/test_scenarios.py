@@ -23,6 +23,7 @@ from harness.model import (
     EDITIONS,
     NEWEST_EDITION,
     AnyOrder,
+    CaseSet,
     EditionRange,
     Fields,
     Items,
@@ -45,7 +46,7 @@ CATALOGUE = ROOT.parent / "shared" / "octt" / "catalogue.yaml"
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
 LOADED = load_tree([library_directory()])
-SCENARIOS = {scenario.id: scenario for scenario in LOADED.scenarios}
+SCENARIOS = {one.id: one for one in LOADED.scenarios if one.case_set is CaseSet.OFFICIAL}
 VARIABLES: dict[str, Json] = {
     **connector_variables(),
     "identity": "PF0001",

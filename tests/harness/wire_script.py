@@ -106,9 +106,9 @@ class Wire:
         """The charge point answers a CALL of the CSMS."""
         return self.sent(json.dumps([3, message_id, {} if payload is None else payload]))
 
-    def raw(self, text: str, step: SendRaw) -> Self:
+    def raw(self, text: str, step: SendRaw, *, kind: EventKind = EventKind.FRAME) -> Self:
         self.raws[len(self.events)] = step
-        return self.sent(text)
+        return self.add(kind, text, Direction.SENT)
 
     def context(self, *, ended_after_s: float = 0.5, **changes: object) -> JudgeContext:
         """Return a context that ends when nothing more came for a while."""
