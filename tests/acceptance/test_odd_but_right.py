@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import re
@@ -18,17 +19,16 @@ import pytest
 from harness.loader import load_file
 from harness.model import Scenario
 from harness.results import CaseResult, Verdict
-from harness.sut import Budget
 from tests.faults import EveryAnswerBent, Slow, payload, with_field
 from tests.miniatures import Bend, Frames, Incoming, Link, Miniature, Order
-from tests.proofs import Bench, obligations, official_scenarios, side_by_side
+from tests.proofs import EXPIRY_S, PATIENT_S, Bench, obligations, official_scenarios, side_by_side
 
 pytestmark = pytest.mark.slow
 
-PATIENT = {
-    "ocpp_response_timeout": Budget(limit_s=30.0),
-    "authorize": Budget(limit_s=30.0),
-}
+
+def patient(miniature: Miniature, folder: Path, *, expiry_s: float = EXPIRY_S) -> Bench:
+    """Return a bench with long limits: nothing is missing here, and a busy machine is slow."""
+    return Bench(miniature, folder, limit_s=PATIENT_S, expiry_s=expiry_s)
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,27 @@ class EveryFrame(Bend):
 
     async def requests(self, link: Link, order: Order, frame: str) -> Frames:
         return [self.rewrite(frame)]
+
+
+class SlowAtFirst(Bend):
+    """The first answer and the first request of each action leave late."""
+
+    def __init__(self, delay_s: float) -> None:
+        self._delay_s = delay_s
+        self._seen: set[str] = set()
+
+    async def _hold(self, action: str) -> None:
+        if action not in self._seen:
+            self._seen.add(action)
+            await asyncio.sleep(self._delay_s)
+
+    async def answers(self, link: Link, call: Incoming, frame: str) -> Frames:
+        await self._hold(call.action)
+        return [frame]
+
+    async def requests(self, link: Link, order: Order, frame: str) -> Frames:
+        await self._hold(order.action)
+        return [frame]
 
 
 class Pinging(Bend):
@@ -159,8 +180,10 @@ def complaints(results: Sequence[CaseResult]) -> list[str]:
 @pytest.mark.parametrize("oddity", ODD)
 async def test_an_odd_but_right_csms_passes_every_case(tmp_path: Path, oddity: str) -> None:
     """What the standard allows never turns a case red, even in a strict run."""
+    # An expiry cut to whole seconds is right only where its tolerance is a second.
+    expiry_s = 3.0 if oddity == "times without a fraction" else EXPIRY_S
     async with Miniature() as miniature:
-        bench = Bench(miniature, tmp_path)
+        bench = patient(miniature, tmp_path, expiry_s=expiry_s)
         results = await side_by_side(
             lambda scenario: bench.run(scenario, ODD[oddity]), official_scenarios()
         )
@@ -171,7 +194,7 @@ async def test_an_odd_but_right_csms_passes_every_case(tmp_path: Path, oddity: s
 async def test_large_transaction_ids_pass(tmp_path: Path) -> None:
     """A transactionId just below 2^31 is as good as any (errata v4.0 §3.54)."""
     async with Miniature(first_transaction_id=2**31 - 100) as miniature:
-        bench = Bench(miniature, tmp_path)
+        bench = patient(miniature, tmp_path)
         results = await side_by_side(
             lambda scenario: bench.run(scenario, Bend()), official_scenarios()
         )
@@ -180,15 +203,13 @@ async def test_large_transaction_ids_pass(tmp_path: Path) -> None:
 
 
 async def test_answers_after_two_seconds_pass(tmp_path: Path) -> None:
-    """A slow Central System is within the declared 30 s; only targets would complain."""
+    """A Central System slow with each kind of message is within the declared 30 s."""
     async with Miniature() as miniature:
-        bench = Bench(miniature, tmp_path)
+        bench = patient(miniature, tmp_path)
         results = await side_by_side(
-            lambda scenario: bench.run(
-                scenario, Slow(lambda: 2.0), budgets=PATIENT, action_timeout_s=30.0
-            ),
+            lambda scenario: bench.run(scenario, SlowAtFirst(2.0)),
             official_scenarios(),
-            at_a_time=40,
+            at_a_time=62,
         )
 
     assert complaints(results) == []
@@ -198,7 +219,7 @@ async def test_answers_after_two_seconds_pass(tmp_path: Path) -> None:
 async def test_closing_in_order_after_the_case_passes(tmp_path: Path, code: int) -> None:
     """A Central System may end the connection when a case is over."""
     async with Miniature() as miniature:
-        bench = Bench(miniature, tmp_path)
+        bench = patient(miniature, tmp_path)
 
         async def run(scenario: Scenario) -> CaseResult:
             right = obligations(scenario, await bench.run(scenario, Bend()))
@@ -234,7 +255,7 @@ steps:
     )
 
     async with Miniature(bend=HoldsAnswerBack()) as miniature:
-        result = await Bench(miniature, tmp_path).run(load_file(case), HoldsAnswerBack())
+        result = await patient(miniature, tmp_path).run(load_file(case), HoldsAnswerBack())
 
     assert complaints([result]) == []
 
@@ -264,7 +285,7 @@ async def test_a_refusal_is_told_whatever_its_body(
 ) -> None:
     """A refused handshake is a finding that names the status, however odd the answer's body."""
     async with Miniature(refuse=status, refuse_body=body) as miniature:
-        result = await Bench(miniature, tmp_path).run(official_scenarios()[0], Bend())
+        result = await patient(miniature, tmp_path).run(official_scenarios()[0], Bend())
 
     assert result.verdict is not Verdict.PASSED
     assert any(str(status.value) in found.message for found in result.findings)
@@ -276,10 +297,12 @@ async def test_random_delays_both_ways_change_no_verdict(
     """20 times the 62 cases with delays of 0 to 50 ms each way: 1240 of 1240 pass."""
     chance = random.Random(1240)
     async with Miniature() as miniature:
-        bench = Bench(miniature, tmp_path)
+        bench = patient(miniature, tmp_path)
         bend = Slow(lambda: chance.uniform(0, 0.05) + chance.uniform(0, 0.05))
         results = await side_by_side(
-            lambda scenario: bench.run(scenario, replace(bend)), official_scenarios() * 20
+            lambda scenario: bench.run(scenario, replace(bend)),
+            official_scenarios() * 20,
+            at_a_time=48,
         )
 
     passed = sum(one.verdict is Verdict.PASSED for one in results)

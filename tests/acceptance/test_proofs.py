@@ -13,6 +13,8 @@ from harness.results import CaseResult, Finding, Severity, Verdict
 from tests.faults import Planted
 from tests.miniatures import Bend, Miniature
 from tests.proofs import (
+    CALM_S,
+    PATIENT_S,
     Bench,
     Obligations,
     editions_of,
@@ -26,9 +28,6 @@ pytestmark = pytest.mark.slow
 
 # The official list lets a CSMS pass with a warning here: DataTransfer answered with Accepted.
 WARNING_RULES = {"rule.DataTransfer.conf"}
-
-
-EXPIRY_S = 0.6  # so that the many runs of TC_047 do not wait for its 3 s
 
 
 async def right_runs(bench: Bench) -> list[Obligations]:
@@ -70,15 +69,16 @@ async def test_every_obligation_and_rule_of_every_case_is_proven(
 ) -> None:
     """Each answer and request owed, missed in four ways, and each rule broken, is found."""
     async with Miniature() as miniature:
-        bench = Bench(miniature, tmp_path, expiry_s=EXPIRY_S)
-        owed = await right_runs(bench)
+        owed = await right_runs(Bench(miniature, tmp_path, limit_s=PATIENT_S))
         planted = to_prove(owed)
-
-        async def run(item: tuple[Scenario, Planted]) -> CaseResult:
-            scenario, fault = item
-            return await bench.run(scenario, fault.bend, edition=fault.edition)
-
-        results = await side_by_side(run, planted)
+        results = await run_all(Bench(miniature, tmp_path), planted)
+        # On a busy machine a short limit may be met by what was merely slow: those run again.
+        again = [index for index, one in enumerate(planted) if not is_proven(one, results[index])]
+        bench = Bench(miniature, tmp_path, limit_s=CALM_S)
+        for index, result in zip(
+            again, await run_all(bench, [planted[one] for one in again]), strict=True
+        ):
+            results[index] = result
 
     missed = []
     reds: Counter[str] = Counter()
@@ -86,7 +86,7 @@ async def test_every_obligation_and_rule_of_every_case_is_proven(
     for (scenario, fault), result in zip(planted, results, strict=True):
         kind = "a rule broken" if fault.field else fault.name.partition(") ")[2]
         kinds[kind][1] += 1
-        if is_found(fault, considered(result)):
+        if is_proven((scenario, fault), result):
             kinds[kind][0] += 1
             reds[scenario.id] += result.verdict is Verdict.FAILED
         else:
@@ -96,6 +96,22 @@ async def test_every_obligation_and_rule_of_every_case_is_proven(
         sys.stdout.write("\n".join(["", "faults found by kind:", *sorted(lines), ""]))
     assert not missed, "\n".join(str(one) for one in missed)
     assert [one.scenario.id for one in owed if reds[one.scenario.id] < 3] == []
+
+
+async def run_all(bench: Bench, planted: list[tuple[Scenario, Planted]]) -> list[CaseResult]:
+    """Run each case against the miniature with its fault."""
+
+    async def run(item: tuple[Scenario, Planted]) -> CaseResult:
+        scenario, fault = item
+        return await bench.run(scenario, fault.bend, edition=fault.edition)
+
+    return await side_by_side(run, planted)
+
+
+def is_proven(item: tuple[Scenario, Planted], result: CaseResult) -> bool:
+    """Say whether the run of a case found the fault planted in it."""
+    _, fault = item
+    return is_found(fault, considered(result))
 
 
 def considered(result: CaseResult) -> list[Finding]:
