@@ -149,7 +149,7 @@ def test_emptied_list_is_as_at_the_beginning() -> None:
     """Emptied by a full update, one with version 0 too, or entry by entry: version 0."""
     for update in (("Full", 6), ("Full", 0), ("Differential", 6, entry("A", None))):
         rig = listed("A")
-        assert send(rig, *update) == "Accepted"  # type: ignore[arg-type]
+        assert send(rig, *update) == "Accepted"
         assert (version(rig), known(rig)) == (0, set())
         assert send(rig, "Differential", 1, entry("B")) == "Accepted"
 
