@@ -128,7 +128,7 @@ async def beside_bad_neighbours(folder: Path, *, window_s: float) -> list[report
 @click.option("--window", "window_s", default=1.0, show_default=True, help="Seconds per round.")
 @click.option("--rounds", default=3, show_default=True, help="Rounds per point; the median counts.")
 def main(output: Path, window_s: float, rounds: int) -> None:
-    """Measure the CSMS beside the ocpp package's documented server (about three minutes)."""
+    """Measure the CSMS beside the ocpp package's documented server (about two minutes)."""
     output.parent.mkdir(parents=True, exist_ok=True)
     connections = (1, TARGET_CONNECTIONS, 500)
     # Beside the report, since a temporary folder may be in memory, where fsync costs nothing.
