@@ -23,6 +23,7 @@ from csms.storage.errors import DatabaseUnusable
 
 __all__ = ["READERS", "insert", "is_outage", "new_id", "open_engines", "to_json"]
 
+WAL_PAGES: Final = 4_000  # 16 MB; pages that change often are copied back more rarely
 READERS: Final = 4
 BUSY_TIMEOUT_S: Final = 2.0  # less than the shortest answer timeout seen in charge points
 
@@ -64,7 +65,8 @@ def open_engines(url: str) -> tuple[Engine, Engine]:
     readers = create_engine(
         parsed, poolclass=QueuePool, pool_size=READERS, max_overflow=0, **_OPTIONS
     )
-    _prepare(writer, begin="BEGIN IMMEDIATE", pragmas=("journal_mode=WAL", "synchronous=FULL"))
+    pragmas = ("journal_mode=WAL", "synchronous=FULL", f"wal_autocheckpoint={WAL_PAGES}")
+    _prepare(writer, begin="BEGIN IMMEDIATE", pragmas=pragmas)
     _prepare(readers, begin="BEGIN", pragmas=("query_only=ON",))
     return writer, readers
 
