@@ -17,8 +17,10 @@ import pytest
 import pytest_asyncio
 
 from csms.domain.model import AuthorizationStatus, IdTag, RegistrationStatus
+from csms.domain.triggers import Expectation
 from csms.ocppj.errors import CallFailure, ErrorCode
 from csms.ocppj.handlers import NOTIFICATIONS, Handlers, HandlerSettings, Received
+from csms.ocppj.trigger_watch import TriggerWatch
 from csms.storage import charge_points, id_tags, meter_values, statuses, transactions
 from csms.storage.store import Store
 
@@ -329,3 +331,17 @@ async def test_what_cannot_be_stored_is_not_acknowledged(
     assert refused.value.code is ErrorCode.INTERNAL_ERROR
     assert "sqlite" not in refused.value.description.lower()
     await station.call(action, payload)
+
+
+async def test_triggered_message_is_answered_although_it_cannot_be_noted(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What follows a trigger is a courtesy to the operator; the charge point gets its answer."""
+    watch = TriggerWatch()
+    watch.expect("CP1", Expectation(1, "Heartbeat", None, until=NOW, is_accepted=True))
+    station = Station(store)
+    station.handlers = Handlers(store, settings=HandlerSettings(), now=lambda: NOW, triggers=watch)
+    await store.close()
+
+    assert await station.call("Heartbeat", {}) == {"currentTime": NOW_TEXT}
+    assert "was not noted" in caplog.text

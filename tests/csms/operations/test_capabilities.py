@@ -34,3 +34,16 @@ async def test_no_answer_tells_nothing(rig: Rig, outcome: CommandOutcome) -> Non
 
     kept = await rig.store.read(partial(capabilities.get, identity="CP1"))
     assert kept == {"SendLocalListMaxLength": "20"}
+
+
+async def test_answer_is_returned_although_it_cannot_be_kept(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever asked for it gets it; the log tells what is missing."""
+    rig.effects["GetConfiguration"] = GetConfigurationEffect(rig.store, rig.now)
+    answer = Answered({"configurationKey": KEYS})
+    rig.wire.outcomes = [answer]
+    await rig.store.close()
+
+    assert await rig.send("GetConfiguration", {}) == answer
+    assert "limits were not written down" in caplog.text
