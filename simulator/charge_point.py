@@ -24,7 +24,7 @@ from simulator.connector import LOCAL_LIST_CONFLICT, NO_ERROR, Connector, Status
 from simulator.delivery import Delivery
 from simulator.diagnostics import Diagnostics, DiagnosticsFile, write_file
 from simulator.errors import LocalProtocolError, RemoteProtocolError
-from simulator.firmware import Firmware
+from simulator.firmware import INSTALL_S, Firmware
 from simulator.frames import (
     CALL,
     Call,
@@ -78,6 +78,7 @@ class ChargePoint:
         meter_wh: float = 0.0,
         holds_back: bool = True,
         diagnostics_bytes: int = DIAGNOSTICS_BYTES,
+        install_s: float = INSTALL_S,
         milliseconds: bool = True,
         new_message_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
@@ -92,6 +93,7 @@ class ChargePoint:
             holds_back: messages about a transaction wait for its id; else, before the id is
                 known, they say -1 (both are met in the field, errata 3.18).
             diagnostics_bytes: how long the diagnostics file is.
+            install_s: what the installation of firmware takes.
             milliseconds: time stamps carry them.
 
         Raises:
@@ -141,6 +143,7 @@ class ChargePoint:
             version=firmware_version,
             refresh=self.refresh,
             numbers=numbers,
+            install_s=install_s,
         )
         self.diagnostics = Diagnostics(self.wire, make=self._write_diagnostics, numbers=numbers)
         self._diagnostics_bytes = diagnostics_bytes

@@ -139,6 +139,18 @@ def _lock(words: Sequence[str]) -> Command:
     return _apply(event, connector_id=int(number))
 
 
+def _fail(words: Sequence[str]) -> Command:
+    what, *times = words
+    event = {
+        "download": "download_failure",
+        "install": "installation_failure",
+        "upload": "upload_failure",
+    }[what]
+    if len(times) > (what != "install"):
+        raise ValueError
+    return _apply(event, **({"times": int(times[0])} if times else {}))
+
+
 def _data(words: Sequence[str]) -> Command:
     vendor_id, *rest = words
     names = ("message_id", "data")
@@ -183,6 +195,11 @@ VERBS: Final[dict[str, _Verb]] = {
     "fault": _Verb("fault N CODE [INFO]", "something breaks, GroundFailure for example", _fault),
     "clear": _Verb("clear N", "the fault is gone", _at_connector("clear_fault")),
     "lock": _Verb("lock broken|stuck N", "the cable cannot be locked, or not unlocked", _lock),
+    "fail": _Verb(
+        "fail download|install|upload [N]",
+        "the next N transfers fail (1 without N), or the next installation",
+        _fail,
+    ),
     "power": _Verb("power off|on", "cut the power, or restore it", _power),
     "network": _Verb("network off|on", "cut the connection, or restore it", _network),
     "reboot": _Verb("reboot", "restart", lambda words: _none(words, _apply("reboot"))),

@@ -14,6 +14,7 @@ from simulator.charge_point import ChargePoint
 from simulator.clock import Moment
 from simulator.commands import help_lines
 from simulator.connector import Status
+from simulator.firmware import Phase as FirmwarePhase
 from simulator.frames import Call, CallError, CallResult, Frame, parse
 from simulator.persona import Persona
 from simulator.trace import Direction, Event, EventKind
@@ -101,7 +102,10 @@ class Display:
             "no power" if state is Registration.OFF else f"registration {state.name.lower()}",
             "connected" if charge_point.is_connected else "not connected",
             f"{charge_point.queued_messages} queued messages",
+            f"local list version {charge_point.local_list.version}",
         ]
+        if charge_point.firmware.phase is not FirmwarePhase.IDLE:
+            words.append(f"firmware update {charge_point.firmware.phase.name.lower()}")
         self._print(Text("; ".join(words)))
         table = Table("", "status", "cable", "transaction", "meter", box=None, padding=(0, 2))
         for connector in charge_point.connectors.values():
@@ -119,6 +123,9 @@ class Display:
                 running = f"{number} by {transaction.id_tag}"
             elif connector.permission is not None:
                 running = f"{connector.permission.id_tag} has no cable yet"
+            elif (reservation := charge_point.charging.reserving.book.at(connector.id)) is not None:
+                until = f"{reservation.expires_at.astimezone():%H:%M:%S}"
+                running = f"reserved for {reservation.id_tag} until {until}"
             table.add_row(
                 str(connector.id),
                 status,

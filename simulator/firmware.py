@@ -21,7 +21,7 @@ from simulator.outputs import CancelTransfer, Download, TransferEnd
 from simulator.progress import IDLE, Attempts, StatusFeed
 from simulator.wire import Wire
 
-INSTALL_S: Final = 1.0  # what an installation takes
+INSTALL_S: Final = 1.0  # what an installation takes, unless somebody says otherwise
 MAX_VERSION: Final = 50  # characters of firmwareVersion, §6.1
 
 
@@ -122,10 +122,12 @@ class Firmware:
         version: str,
         refresh: Callable[[Connector, Moment], None],
         numbers: Iterator[int],
+        install_s: float = INSTALL_S,
     ) -> None:
         """Begin without an update.
 
         Args:
+            install_s: what an installation takes.
             refresh: lets a connector's status follow after its inputs changed.
             numbers: a fresh one for every transfer.
         """
@@ -138,6 +140,7 @@ class Firmware:
         self._connectors = connectors
         self._refresh = refresh
         self._numbers = numbers
+        self._install_s = install_s
         self._order: Order | None = None
         self._next_order: Order | None = None
         self._attempts = Attempts(retries=0, retry_interval_s=0)
@@ -213,7 +216,7 @@ class Firmware:
                 self._move(Step.FREE)
                 self._is_written = False
                 self._tell("Installing")
-                self._wire.timers.set("firmware", now.s + INSTALL_S, self._written)
+                self._wire.timers.set("firmware", now.s + self._install_s, self._written)
             return False
         is_told = self.feed.is_delivered or not self._wire.is_online
         if self.phase is not Phase.INSTALLING or not self._is_written or not is_told:
