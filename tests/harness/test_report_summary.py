@@ -194,3 +194,21 @@ def test_an_explanation_is_safe_to_print_and_bounded() -> None:
 
     assert "\x1b" not in text
     assert len(text) < 10_000
+
+
+def test_one_warning_about_many_values_is_one_line() -> None:
+    """The same words about another time or id are of the same kind."""
+    findings = [
+        Finding(
+            "time.form", Severity.WARNING, f"currentTime is 2026-11-23T09:22:18.{digits}+00:00."
+        )
+        for digits in ("279972", "315283")
+    ]
+    cases = tuple(
+        replace(passed_case(), case_id=name, findings=(finding,))
+        for name, finding in zip(("TC_A", "TC_B"), findings, strict=True)
+    )
+    lines = squeezed(summary(replace(run(), cases=cases, findings=())))
+
+    shown = [line for line in lines if line.startswith("time.form")]
+    assert shown == ["time.form currentTime is 2026-11-23T09:22:18.279972+00:00. [TC_A, TC_B]"]
