@@ -11,8 +11,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
 
-certify: $(INSTALLED)  ## Run all certification cases against our CSMS (or SUT=file)
-	@preflight run --sut "$(SUT)" --strict --html
+certify: $(INSTALLED)  ## Run all cases, the official ones first, against our CSMS (or SUT=file)
+	@preflight run --sut "$(SUT)" --strict --extended --html
 
 test: $(INSTALLED)  ## Run the tests
 	@pytest -n logical --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)

@@ -48,6 +48,49 @@ def standing(id_tag: str) -> dict[str, str]:
     return {"status": "Accepted"}
 
 
+def read_message(text: str | bytes) -> list[Any]:
+    """Return a message as a list; `[None]` where it is none."""
+    try:
+        frame = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        frame = None
+    return frame if isinstance(frame, list) and frame and frame[0] is not True else [None]
+
+
+# The required fields of CALLs that scenarios send without, or with a wrong type.
+_REQUIRED: dict[str, dict[str, type]] = {
+    "Authorize": {"idTag": str},
+    "BootNotification": {"chargePointVendor": str, "chargePointModel": str},
+    "MeterValues": {"connectorId": int, "meterValue": list},
+    "StatusNotification": {"connectorId": int, "errorCode": str, "status": str},
+}
+_OTHER_ACTIONS = {
+    "DataTransfer",
+    "DiagnosticsStatusNotification",
+    "FirmwareStatusNotification",
+    "Heartbeat",
+    "StartTransaction",
+    "StopTransaction",
+}
+
+
+def fault_of(frame: list[Any]) -> str:
+    """Return the error code that a CALL deserves, empty for none."""
+    if len(frame) != 4 or not isinstance(frame[2], str):
+        return "FormationViolation"
+    action, payload = frame[2], {} if frame[3] is None else frame[3]
+    if action not in _REQUIRED and action not in _OTHER_ACTIONS:
+        return "NotImplemented"
+    if not isinstance(payload, dict):
+        return "FormationViolation"
+    for name, wanted in _REQUIRED.get(action, {}).items():
+        if name not in payload:
+            return "ProtocolError"
+        if not isinstance(payload[name], wanted):
+            return "TypeConstraintViolation"
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """A CALL of the charge point: the how-many-th of this identity, from 0."""
@@ -112,6 +155,13 @@ class Bend:
     async def answered(self, link: Link, call: Incoming) -> None:
         """Act right after the answer to `call` left."""
 
+    async def replied(self, link: Link, frame: list[Any]) -> None:
+        """Act right after the charge point answered, whoever asked."""
+
+    async def strange(self, link: Link, text: str | bytes) -> Frames:
+        """Return what leaves upon a message that is neither a CALL nor an answer."""
+        return []
+
 
 @dataclass
 class Miniature:
@@ -137,6 +187,7 @@ class Miniature:
 
     async def __aenter__(self) -> Self:
         self._transaction_ids = count(self.first_transaction_id)
+        self._starts: dict[tuple[str, str], int] = {}
         self._call_numbers: dict[str, count[int]] = {}
         self._order_numbers: dict[str, count[int]] = {}
         self._commands = await asyncio.start_server(self._serve_http, "127.0.0.1", 0)
@@ -188,20 +239,37 @@ class Miniature:
         await link.bend.opened(link)
         with contextlib.suppress(ConnectionClosed):
             async for text in socket:
-                await self._take(link, json.loads(text), numbers)
+                await self._take(link, text, numbers)
         for future in link.pending.values():
             future.set_exception(ConnectionAbortedError(f"the connection of {identity} ended"))
 
-    async def _take(self, link: Link, frame: list[Any], numbers: count[int]) -> None:
+    async def _take(self, link: Link, text: str | bytes, numbers: count[int]) -> None:
+        frame = read_message(text)
         if frame[0] != 2:
-            future = link.pending.pop(frame[1], None)
-            if future is not None and not future.done():
-                future.set_result(frame)
+            if frame[0] in (3, 4) and isinstance(frame[1], str):
+                future = link.pending.pop(frame[1], None)
+                if future is not None and not future.done():
+                    future.set_result(frame)
+                await link.bend.replied(link, frame)
+            else:
+                await link.send(await link.bend.strange(link, text))
             return
-        call = Incoming(next(numbers), link.identity, frame[1], frame[2], frame[3])
+        fault = fault_of(frame)
+        message_id, action, payload = [*frame[1:4], None, None, None][:3]
+        call = Incoming(
+            next(numbers),
+            link.identity,
+            message_id,
+            action if isinstance(action, str) else "",
+            payload if isinstance(payload, dict) else {},
+        )
         self.calls.append(call)
-        answer = json.dumps([3, call.message_id, self._answer(call)])
-        await link.send(await link.bend.answers(link, call, answer))
+        if not isinstance(message_id, str):
+            # There is nothing that an answer could be addressed to.
+            await link.send(await link.bend.strange(link, text))
+            return
+        answer = [4, message_id, fault, "", {}] if fault else [3, message_id, self._answer(call)]
+        await link.send(await link.bend.answers(link, call, json.dumps(answer)))
         await link.bend.answered(link, call)
 
     def _answer(self, call: Incoming) -> dict[str, Any]:
@@ -214,7 +282,10 @@ class Miniature:
             case "Authorize":
                 return {"idTagInfo": self.accept_tag(str(payload.get("idTag")))}
             case "StartTransaction":
-                transaction_id = next(self._transaction_ids)
+                key = (call.identity, json.dumps(payload, sort_keys=True))
+                if key not in self._starts:  # one that comes again is the same transaction
+                    self._starts[key] = next(self._transaction_ids)
+                transaction_id = self._starts[key]
                 self.open_transactions[transaction_id] = call.identity
                 return {
                     "transactionId": transaction_id,

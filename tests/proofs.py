@@ -7,7 +7,6 @@ point is owed an answer, each order of the operator is owed a request.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -46,7 +45,7 @@ from tests.faults import (
     changed,
     request_faults,
 )
-from tests.miniatures import Bend, Miniature, Order
+from tests.miniatures import Bend, Miniature, Order, read_message
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -150,6 +149,10 @@ class Bench:
         self.ocpp_url = self._sut.ocpp_url
         self._folder = folder
 
+    def declare(self, variables: Mapping[str, Json]) -> None:
+        """Add to what the system-under-test file says about this Central System."""
+        self._sut = replace(self._sut, variables={**self._sut.variables, **variables})
+
     async def run(
         self,
         scenario: Scenario,
@@ -212,21 +215,30 @@ def obligations(
 ) -> Obligations:
     """Read off a passed case what the CSMS owed in it."""
     frames = {
-        index: json.loads(event.text)
+        index: read_message(event.text)
         for index, event in enumerate(result.events)
         if event.kind is EventKind.FRAME
     }
     step_of = {index: step.path for step in result.steps for index in step.events}
     sent = _calls(result, frames, Direction.SENT)
     received = [index for index in _calls(result, frames, Direction.RECEIVED) if index in step_of]
-    answers = {number: index for number, index in enumerate(sent) if index in step_of}
+    raw = {step.path for step in result.steps if step.kind == "send_raw"}
+    answers = {
+        number: index
+        for number, index in enumerate(sent)
+        if index in step_of and step_of[index] not in raw
+    }
     reader = _Rules(edition)
     for step in scenario.steps:
         if isinstance(step, Send):
             for number, index in answers.items():
                 if step_of[index] == step.path:
                     _, message_id, action, _ = frames[index]
-                    answer = next(one for one in frames.values() if one[:2] == [3, message_id])
+                    answer = next(
+                        one
+                        for at, one in frames.items()
+                        if at > index and one[:2] == [3, message_id]
+                    )
                     answer_bent = partial(AnswerBent, number)
                     reader.read(step.expect, answer[2], action, Kind.RESULT, answer_bent)
         elif isinstance(step, Receive):
