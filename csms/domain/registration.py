@@ -19,6 +19,13 @@ _FIELDS = {
 }
 
 
+_STRICTNESS = (
+    RegistrationStatus.ACCEPTED,
+    RegistrationStatus.PENDING,
+    RegistrationStatus.REJECTED,
+)
+
+
 def read_boot(payload: dict[str, Any]) -> BootInformation:
     """Read what a charge point says of itself in a BootNotification.req."""
     return BootInformation(
@@ -43,3 +50,22 @@ def boot_interval_s(
     if charge_point is None or charge_point.registration is not RegistrationStatus.ACCEPTED:
         return retry_interval_s
     return charge_point.heartbeat_interval_s or heartbeat_interval_s
+
+
+def last_told(charge_point: ChargePoint) -> RegistrationStatus | None:
+    """Return what its last BootNotification was answered; None before the first.
+
+    Acceptance is told by that answer alone (OCPP-J 1.6 §5.4). Whether another answer was Pending
+    or Rejected is taken from what the operator decided.
+    """
+    if charge_point.booted_at is None:
+        return None
+    accepted_at = charge_point.accepted_at
+    if accepted_at is not None and accepted_at >= charge_point.booted_at:
+        return RegistrationStatus.ACCEPTED
+    return stricter(charge_point.registration, RegistrationStatus.PENDING)
+
+
+def stricter(one: RegistrationStatus, other: RegistrationStatus) -> RegistrationStatus:
+    """Return the one that allows less."""
+    return max(one, other, key=_STRICTNESS.index)

@@ -26,6 +26,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from csms.domain.model import ChargePoint, LoggedMessage, RegistrationStatus
+from csms.domain.registration import last_told, stricter
 from csms.ocppj.commands import Commands
 from csms.ocppj.handshake import SUBPROTOCOL, identity_of, password_of
 from csms.ocppj.registry import Registry
@@ -276,13 +277,15 @@ class OcppServer:
             return
         identity, charge_point = admitted[0], admitted[1]
         connection.forget_handshake()
-        accepted = charge_point.registration is RegistrationStatus.ACCEPTED
+        told = last_told(charge_point)
+        registration = stricter(charge_point.registration, told or charge_point.registration)
         session = Session(
             identity,
             wire=connection,
             services=self,
-            registration=charge_point.registration,
-            is_accepted=accepted and charge_point.accepted_at is not None,
+            registration=registration,
+            is_accepted=told is registration is RegistrationStatus.ACCEPTED,
+            told=told,
             max_commands=self._settings.command_queue_size,
             remote_address=_address(connection),
         )

@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 
 from csms.domain.model import LoggedMessage, RegistrationStatus
+from csms.domain.registration import stricter
 from csms.ocppj import frames
 from csms.ocppj.errors import CallFailure, ErrorCode
 from csms.ocppj.frames import BadCall, Call, CallError, CallResult, MessageId, Unreadable
@@ -124,13 +125,14 @@ class Session:
         "_calls",
         "_commands",
         "_complaints",
-        "_decisions",
+        "_decided",
         "_loop",
         "_max_commands",
         "_open",
         "_room",
         "_services",
         "_timer",
+        "_told",
         "_triggered",
         "_wire",
         "_worker",
@@ -151,6 +153,7 @@ class Session:
         services: Services,
         registration: RegistrationStatus,
         is_accepted: bool,
+        told: RegistrationStatus | None = None,
         max_commands: int,
         remote_address: str = "",
     ) -> None:
@@ -164,7 +167,8 @@ class Session:
         self._wire = wire
         self._services = services
         self._loop = asyncio.get_running_loop()
-        self._decisions = 0
+        self._told = told
+        self._decided: RegistrationStatus | None = None
         self._complaints = 0
         self._max_commands = max_commands
         # Made when needed: an idle connection is to cost little.
@@ -299,13 +303,16 @@ class Session:
             payload, quirks = check(action, frame.payload)
         if not is_utf8:
             quirks += ("message: not UTF-8",)
-        decisions = self._decisions
+        if action == "BootNotification":
+            self._decided = None
         received = Received(self.identity, action, str(frame.message_id), payload, text, at, quirks)
         result = await self._services.handlers.handle(received)
         if not is_sendable_answer(action, result):
             raise AssertionError(f"the answer to {action} breaks its schema")
-        if action == "BootNotification" and self._decisions == decisions:
-            self._learn(RegistrationStatus(result["status"]))
+        if action == "BootNotification":
+            self._told = RegistrationStatus(result["status"])
+            # The operator may have decided after the handler looked.
+            self._learn(stricter(self._told, self._decided or self._told))
         return result
 
     def _check_gate(self, action: str) -> None:
@@ -353,10 +360,14 @@ class Session:
     # --- the operator speaks ---------------------------------------------------------------
 
     def decide(self, status: RegistrationStatus) -> None:
-        """Take the operator's decision in; acceptance is told by the next BootNotification."""
-        self._decisions += 1
+        """Take the operator's decision in; the charge point is told by its next BootNotification.
+
+        Until then one that was told Rejected gets no commands (CS-BOOT-07).
+        """
+        self._decided = status
+        self._answers = None  # the same BootNotification is to hear of it
         if status is not RegistrationStatus.ACCEPTED:
-            self._learn(status)
+            self._learn(stricter(status, self._told or status))
 
     def _learn(self, status: RegistrationStatus) -> None:
         self.registration = status

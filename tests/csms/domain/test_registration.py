@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from csms.domain.model import BootInformation, ChargePoint, RegistrationStatus
-from csms.domain.registration import boot_interval_s, read_boot
+from csms.domain.registration import boot_interval_s, last_told, read_boot
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+EARLIER = NOW - timedelta(hours=1)
 
 
 def charge_point(status: RegistrationStatus, *, heartbeat_interval_s: int | None) -> ChargePoint:
@@ -66,3 +68,31 @@ def test_boot_information_is_taken_as_it_came() -> None:
         meter_type="T",
         meter_serial_number="N",
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "booted_at", "accepted_at", "told"),
+    [
+        (RegistrationStatus.ACCEPTED, None, None, None),
+        (RegistrationStatus.ACCEPTED, NOW, NOW, RegistrationStatus.ACCEPTED),
+        (RegistrationStatus.ACCEPTED, NOW, None, RegistrationStatus.PENDING),
+        (RegistrationStatus.ACCEPTED, NOW, EARLIER, RegistrationStatus.PENDING),
+        (RegistrationStatus.PENDING, NOW, NOW, RegistrationStatus.ACCEPTED),
+        (RegistrationStatus.PENDING, NOW, EARLIER, RegistrationStatus.PENDING),
+        (RegistrationStatus.REJECTED, NOW, None, RegistrationStatus.REJECTED),
+    ],
+)
+def test_last_boot_tells_what_a_charge_point_believes(
+    status: RegistrationStatus,
+    booted_at: datetime | None,
+    accepted_at: datetime | None,
+    told: RegistrationStatus | None,
+) -> None:
+    """An acceptance before the last boot is past, one decided after it is not known there."""
+    station = replace(
+        charge_point(status, heartbeat_interval_s=None),
+        booted_at=booted_at,
+        accepted_at=accepted_at,
+    )
+
+    assert last_told(station) is told

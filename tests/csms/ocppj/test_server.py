@@ -22,7 +22,7 @@ from csms import credentials
 from csms.credentials import CredentialChecker
 from csms.domain.model import ConnectionEvent, RegistrationStatus
 from csms.ocppj import server as server_module
-from csms.ocppj.commands import Answered, Disconnected
+from csms.ocppj.commands import Answered, CommandNotAllowed, Disconnected
 from csms.ocppj.handlers import Handlers, HandlerSettings, Received
 from csms.ocppj.server import OcppServer, OcppSettings
 from csms.ocppj.session import MAX_WAITING_CALLS
@@ -542,6 +542,24 @@ async def test_operator_decision_reaches_the_live_session(system: System) -> Non
         system.server.set_registration("CP1", RegistrationStatus.REJECTED)
 
         assert (await ask(client, "Heartbeat", {}))[2] == "SecurityError"
+
+
+async def test_acceptance_that_was_not_told_does_not_come_with_a_reconnect(
+    system: System,
+) -> None:
+    """The charge point still holds itself for Pending (CS-BOOT-06)."""
+    for decided in (RegistrationStatus.PENDING, RegistrationStatus.ACCEPTED):
+        async with system.connect() as client:
+            await ask(client, "BootNotification", BOOT)
+        await system.store.write(
+            partial(charge_points.change, identity="CP1", at=now(), registration=decided)
+        )
+    async with system.connect() as client:
+        assert (await ask(client, "Heartbeat", {}))[2] == "SecurityError"
+        with pytest.raises(CommandNotAllowed):
+            await system.server.commands.send("CP1", "RemoteStartTransaction", {"idTag": "A"})
+        await ask(client, "BootNotification", BOOT, "2")
+        assert (await ask(client, "Heartbeat", {}, "3"))[0] == 3
 
 
 async def test_session_tells_who_and_when(system: System) -> None:

@@ -23,7 +23,7 @@ from csms.ocppj.outcomes import (
 )
 from csms.ocppj.session import MAX_WAITING_CALLS, Command
 from csms.storage.errors import CommitFailed
-from tests.csms.ocppj.fakes import AT, BOOT, TIME, Station
+from tests.csms.ocppj.fakes import ANSWERS, AT, BOOT, TIME, Station
 
 PENDING, REJECTED = RegistrationStatus.PENDING, RegistrationStatus.REJECTED
 START = {"connectorId": 1, "idTag": "A", "meterStart": 0, "timestamp": TIME}
@@ -526,6 +526,63 @@ async def test_decision_during_the_boot_wins_over_its_answer() -> None:
 
     assert not station.session.is_accepted
     assert station.session.registration is REJECTED
+
+
+@pytest.mark.parametrize(
+    ("told", "decided", "registration"),
+    [
+        ("Accepted", RegistrationStatus.ACCEPTED, RegistrationStatus.ACCEPTED),
+        ("Accepted", PENDING, PENDING),
+        ("Pending", RegistrationStatus.ACCEPTED, PENDING),
+        ("Pending", REJECTED, REJECTED),
+        ("Rejected", PENDING, REJECTED),
+    ],
+)
+async def test_stricter_of_what_was_told_and_decided_during_the_boot_counts(
+    told: str, decided: RegistrationStatus, registration: RegistrationStatus
+) -> None:
+    """Above all, one that was told Accepted, and is, has an open gate."""
+    station = Station(registration=PENDING, is_accepted=False)
+    station.handlers.answers["BootNotification"] = {**ANSWERS["BootNotification"], "status": told}
+
+    async def decide(received: Received) -> None:
+        station.session.decide(decided)
+
+    station.handlers.before = decide
+    await station.ask("BootNotification", BOOT, "a")
+
+    assert station.session.registration is registration
+    assert station.session.is_accepted is (registration is RegistrationStatus.ACCEPTED)
+
+
+async def test_rejected_one_stays_so_until_it_is_told_otherwise() -> None:
+    """It must not answer, so a decision for Pending opens no way for commands (CS-BOOT-07)."""
+    station = Station()
+    station.handlers.answers["BootNotification"] = {
+        **ANSWERS["BootNotification"],
+        "status": "Rejected",
+    }
+    await station.ask("BootNotification", BOOT, "a")
+    station.session.decide(PENDING)
+    assert station.session.registration is REJECTED
+
+    station.handlers.answers["BootNotification"]["status"] = "Pending"
+    await station.ask("BootNotification", BOOT, "b")
+    assert station.session.registration is PENDING
+
+
+async def test_boot_sent_again_after_a_decision_gets_a_new_answer() -> None:
+    """Even under the same id: the stored answer tells what is no longer so."""
+    station = Station()
+    station.handlers.answers["BootNotification"] = {
+        **ANSWERS["BootNotification"],
+        "status": "Pending",
+    }
+    assert (await station.ask("BootNotification", BOOT))[2]["status"] == "Pending"
+    station.handlers.answers["BootNotification"]["status"] = "Accepted"
+    station.session.decide(RegistrationStatus.ACCEPTED)
+
+    assert (await station.ask("BootNotification", BOOT))[2]["status"] == "Accepted"
 
 
 @pytest.mark.parametrize(
