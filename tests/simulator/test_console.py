@@ -167,3 +167,22 @@ def test_status_table() -> None:
     assert "registration accepted; connected; 0 queued messages" in text
     assert "1 Charging in, locked 1 by CARD 10 Wh" in text
     assert "2 Preparing - LATER has no cable yet 0 Wh" in text
+
+
+def test_status_tells_of_reservations_lists_and_updates() -> None:
+    """Who a connector is kept for, the version of the list, how far an update is."""
+    rig = Rig()
+    for action, payload in (
+        (
+            "ReserveNow",
+            {"connectorId": 2, "idTag": "A", "reservationId": 1, "expiryDate": "2030-01-01T00:00Z"},
+        ),
+        ("UpdateFirmware", {"location": "http://h/f.bin", "retrieveDate": "2020-01-01T00:00:00Z"}),
+    ):
+        rig.ask(action, payload)
+    screen = Screen(width=120)
+    screen.display.status(rig.charge_point, rig.now)
+    text = " ".join(screen.text().split())
+
+    assert "local list version 0; firmware update downloading" in text
+    assert "2 Reserved - reserved for A until" in text
