@@ -17,7 +17,7 @@ from harness.judge_connection import judge_connections
 from harness.judge_frames import Frame, MessageType, read_frame, shorten, spelled
 from harness.judge_payloads import Message, judge_own_call, judge_payload
 from harness.model import Position, SendRaw
-from harness.results import CsmsCall, Exchange, ExchangeOutcome, Finding
+from harness.results import CsmsCall, Exchange, ExchangeOutcome, Finding, Severity
 from harness.schemas import Kind
 from simulator.trace import Direction, Event, EventKind
 
@@ -211,7 +211,8 @@ class _Judging:
             )
         elif frame.type is MessageType.CALL and isinstance(frame.message_id, str):
             call = _OwnCall(index, event, frame.action, frame.message_id, frame.payload)
-            self._add(judge_own_call(frame.action, frame.payload), index)
+            if not self._was_misled():
+                self._add(judge_own_call(frame.action, frame.payload), index)
         else:
             answered = connection.csms.get(_key(frame.message_id))
             if answered is not None and answered.answer is None:
@@ -219,6 +220,13 @@ class _Judging:
             return
         connection.own[call.message_id or f"event {index}"] = call
         self._own.append(call)
+
+    def _was_misled(self) -> bool:
+        """Say whether the CSMS gave a faulty value, which our own CALLs may have to repeat."""
+        return any(
+            one.severity is Severity.FAILURE and one.rule.startswith("schema.")
+            for one in self._findings
+        )
 
     def _received(self, connection: _Connection, index: int, event: Event) -> None:
         text = event.text

@@ -329,6 +329,19 @@ async def test_a_wrong_csms_trips_the_check(tmp_path: Path, rule: str) -> None:
     assert found.get(rule) is (info.strict or info.severity), result.findings
 
 
+@pytest.mark.parametrize("number", ["1", 1.0, True])
+async def test_a_faulty_number_we_have_to_repeat_is_the_fault_of_the_csms(
+    tmp_path: Path, number: object
+) -> None:
+    """A StopTransaction with the transactionId that the Central System gave is no error of ours."""
+    bend = EveryAnswerBent(with_field(["transactionId"], number), "StartTransaction")
+    async with Miniature() as miniature:
+        result = await Bench(miniature, tmp_path).run(case("TC_012_CSMS", tmp_path), bend)
+
+    assert result.verdict is Verdict.FAILED
+    assert "schema.type" in {one.rule for one in result.findings}
+
+
 async def test_a_missing_subprotocol_is_found(tmp_path: Path) -> None:
     """A Central System that agrees to no subprotocol is wrong (CS-WS-06)."""
     async with Miniature(subprotocols=None) as miniature:
