@@ -136,9 +136,11 @@ class Commands:
         if result is None or outcome.outcome is Outcome.PENDING:
             return ""
         if outcome.outcome is not Outcome.DONE:
-            answered_s = self._wire.events[answers[0]].monotonic_s
-            if command.ended_s is not None and command.ended_s < answered_s:
-                return ""  # it had given up by then
+            came_s, answered_s = (
+                self._wire.events[index].monotonic_s for index in (call, answers[0])
+            )
+            if command.ended_s is not None and came_s < command.ended_s < answered_s:
+                return ""  # it gave up while we let the CSMS wait
             return f"the driver {WORDS[outcome.outcome]}: {outcome.summary}"
         said = outcome.answer.get("status") if isinstance(outcome.answer, dict) else None
         if isinstance(said, str) and "status" in result and said != result["status"]:
