@@ -333,13 +333,17 @@ class Evidence:
         expected_calls: Collection[int],
         lag_s: Callable[[float, float], float],
     ) -> Judgement:
-        """Judge the frames up to the clean-up, and how the connection ended after it."""
+        """Judge the frames up to the clean-up, and how their connections ended after it."""
         events = self.wire.events
+        judged_ones = {event.connection for event in events[: observation.observed]}
+        said = (EventKind.FRAME, EventKind.BINARY)
         kept = [
             index
             for index, event in enumerate(events)
-            if index < observation.observed or event.kind is not EventKind.FRAME
+            if index < observation.observed
+            or (event.kind not in said and event.connection in judged_ones)
         ]
+        wanted_closes = self.wanted_closes | self._closed_as_superseded()
         budgets = {
             name: Limit(limit_s=budget.limit_s, target_s=budget.target_s)
             for name, budget in self.settings.budgets.items()
@@ -354,7 +358,7 @@ class Evidence:
                 expected_calls=expected_calls,
                 steps=self._steps_of,
                 raw=self.raw,
-                wanted_closes={*self.wanted_closes, *self._closed_as_superseded()},
+                wanted_closes={at for at, index in enumerate(kept) if index in wanted_closes},
                 shortest_timeout_s=self._shortest_timeout_s(),
                 completed_s=self.completed_s,
                 ended_s=observation.ended_s,

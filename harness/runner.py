@@ -17,7 +17,7 @@ from harness.drivers.driver import Driver
 from harness.evidence import DEFAULT_BUDGET, Evidence, Observation, Settings, TagAnswer
 from harness.model import Json, Scenario
 from harness.results import CaseResult, Finding, Severity
-from harness.steps import StepFailed, Steps
+from harness.steps import FINISHING_S, StepFailed, Steps
 from harness.wire import Wire, monotonic_s
 from simulator.client import Call, Station
 from simulator.trace import Event
@@ -140,6 +140,11 @@ class Runner:
         await self._wire.until(
             lambda: not self._wire.is_open or bool(self._interrupted),
             deadline_s=began_s + self._settings.settle_s,
+        )
+        # Who gives up on the operator's interface may leave it busy when the next case begins.
+        await self._wire.until(
+            lambda: not self._steps.is_operator_busy or bool(self._interrupted),
+            deadline_s=began_s + FINISHING_S,
         )
         return monotonic_s() - began_s
 

@@ -52,6 +52,8 @@ _log = logging.getLogger(__name__)
 _PATIENCE: Final = 4 / 3
 # A driver that said no is believed after this: its word may overtake the frame it speaks of.
 _AFTER_REFUSAL_S: Final = 2.0
+# How long an operator waits for the word on an order that was carried out.
+FINISHING_S: Final = 5.0
 
 
 class StepFailed(Exception):
@@ -93,6 +95,11 @@ class Steps:
         Raises:
             StepFailed: the case cannot go on.
         """
+        if isinstance(step, OperatorStep):
+            # Some interfaces take one order at a time.
+            await self._wire.until(
+                lambda: not self.is_operator_busy, deadline_s=monotonic_s() + FINISHING_S
+            )
         began_at, began_s, began = datetime.now(UTC), monotonic_s(), len(self._wire.events)
         outcome = "failed"
         self.awaited.begin(step)
@@ -163,6 +170,16 @@ class Steps:
                 await self._connect(step)
             case AnyOrder():
                 await self._any_order(step)
+
+    @property
+    def is_operator_busy(self) -> bool:
+        """Whether the driver has not told yet what became of an order that was carried out."""
+        arrived = self.awaited.arrived
+        return any(
+            command.ended_s is None and path in arrived and self._wire.partners(arrived[path].event)
+            for path, operator in self.awaited.operator_of.items()
+            if (command := self.commands.of(operator)) is not None
+        )
 
     # --- connection -------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
 
 from harness.loader import load_file
 from harness.model import Scenario
@@ -310,3 +312,52 @@ async def test_random_delays_both_ways_change_no_verdict(
         print(f"\nwith random delays: {passed} of {len(results)} pass")  # noqa: T201 - a figure
     assert complaints(results) == []
     assert len(results) == 1240
+
+
+class OneOrderAtATime(Miniature):
+    """An operator's interface that refuses an order until it has told of the one before."""
+
+    async def command(self, identity: str, action: str, payload: dict[str, Any]) -> list[Any]:
+        busy: set[str] = self.__dict__.setdefault("busy", set())
+        if identity in busy:
+            raise ConnectionAbortedError(f"{identity} is busy")
+        busy.add(identity)
+        try:
+            return await super().command(identity, action, payload)
+        finally:
+            await asyncio.sleep(0.02)
+            busy.discard(identity)
+
+
+async def test_an_operator_may_give_one_order_at_a_time(tmp_path: Path) -> None:
+    """The next order waits until the interface has told what became of the one before."""
+    async with OneOrderAtATime() as miniature:
+        bench = Bench(miniature, tmp_path)
+        results = await side_by_side(
+            lambda scenario: bench.run(scenario, Bend()), official_scenarios()
+        )
+
+    assert complaints(results) == []
+
+
+class LetsNobodyBack(Miniature):
+    """Once a charge point was let go at the end of its case, it may not come back."""
+
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        identity = request.path.rsplit("/", 1)[-1]
+        if identity in self.links:
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "later")
+        return None
+
+
+async def test_what_becomes_of_the_clean_up_turns_no_case_red(tmp_path: Path) -> None:
+    """The case is over before the clean-up: who closes then and is full only warns."""
+    charging = next(one for one in official_scenarios() if one.id == "TC_003_CSMS")
+    async with LetsNobodyBack() as miniature:
+        bench = Bench(miniature, tmp_path)
+        right = obligations(charging, await bench.run(charging, Bend()))
+        closes = ClosesAtTheEnd(right.answers[-1][0])
+        result = await bench.run(charging, closes, settle_s=0.3)
+
+    assert complaints([result]) == []
+    assert [one.rule for one in result.findings] == ["cleanup.incomplete"]
