@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 
 from harness.loader import library_directory, load_tree
 from harness.model import CaseSet, Disconnect, Scenario, SendRaw, Wait
+from harness.report.directory import read_report
 from harness.results import CaseResult, Verdict
 from simulator.trace import Direction, EventKind
 from tests.faults import (
@@ -27,7 +30,16 @@ from tests.faults import (
     with_field,
 )
 from tests.miniatures import Bend, Frames, Incoming, Link, Miniature, Order, read_message
-from tests.proofs import Bench, is_found, obligations, red, side_by_side
+from tests.proofs import (
+    CALM_S,
+    LIMIT_S,
+    PATIENT_S,
+    Bench,
+    is_found,
+    obligations,
+    red,
+    side_by_side,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -38,9 +50,9 @@ LOADED = load_tree(FOLDERS)
 SCENARIOS = {scenario.id: scenario for scenario in LOADED.scenarios}
 
 
-def bench_of(miniature: Miniature, folder: Path) -> Bench:
+def bench_of(miniature: Miniature, folder: Path, *, limit_s: float) -> Bench:
     """Return a bench whose system under test declares short times."""
-    bench = Bench(miniature, folder)
+    bench = Bench(miniature, folder, limit_s=limit_s)
     bench.declare(SHORT)
     return bench
 
@@ -361,8 +373,8 @@ async def test_every_case_passes_and_can_fail(
     """Whatever a case owes or takes, a Central System that does otherwise fails it."""
     scenarios = [one for one in SCENARIOS.values() if one.case_set is group]
     async with Miniature() as miniature:
-        bench = bench_of(miniature, tmp_path)
-        rights = await side_by_side(lambda one: bench.run(one, Bend()), scenarios)
+        patient = bench_of(miniature, tmp_path, limit_s=PATIENT_S)
+        rights = await side_by_side(lambda one: patient.run(one, Bend()), scenarios)
         for right in rights:
             assert right.verdict is Verdict.PASSED, (right.case_id, right.reason, right.findings)
             assert right.findings == (), (right.case_id, right.findings)
@@ -371,17 +383,19 @@ async def test_every_case_passes_and_can_fail(
             for scenario, right in zip(scenarios, rights, strict=True)
             for fault in faults(scenario, right)
         ]
-
-        async def run(item: tuple[Scenario, Planted]) -> CaseResult:
-            scenario, fault = item
-            return await bench.run(scenario, fault.bend)
-
-        results = await side_by_side(run, planted)
+        results = await run_all(bench_of(miniature, tmp_path, limit_s=LIMIT_S), planted)
+        # On a busy machine a short limit may be met by what was merely slow: those run again.
+        again = [at for at, one in enumerate(planted) if not is_proven(one, results[at])]
+        calm = await run_all(
+            bench_of(miniature, tmp_path, limit_s=CALM_S), [planted[at] for at in again]
+        )
+        for at, result in zip(again, calm, strict=True):
+            results[at] = result
 
     missed = []
     reds: Counter[str] = Counter()
     for (scenario, fault), result in zip(planted, results, strict=True):
-        if result.verdict is Verdict.FAILED and is_found(fault, result.findings):
+        if is_proven((scenario, fault), result):
             reds[scenario.id] += 1
         else:
             missed.append((scenario.id, fault.name, result.verdict, red(result), result.reason))
@@ -389,6 +403,22 @@ async def test_every_case_passes_and_can_fail(
         sys.stdout.write(f"\n{group}: {sum(reds.values())} of {len(planted)} faults found\n")
     assert not missed, "\n".join(str(one) for one in missed)
     assert all(reds[scenario.id] >= 3 for scenario in scenarios)
+
+
+async def run_all(bench: Bench, planted: Sequence[tuple[Scenario, Planted]]) -> list[CaseResult]:
+    """Run each case against the miniature with its fault; bends remember what they did."""
+
+    async def run(item: tuple[Scenario, Planted]) -> CaseResult:
+        scenario, fault = item
+        return await bench.run(scenario, copy.deepcopy(fault.bend))
+
+    return await side_by_side(run, planted)
+
+
+def is_proven(item: tuple[Scenario, Planted], result: CaseResult) -> bool:
+    """Say whether the run of a case failed for the fault planted in it."""
+    _, fault = item
+    return result.verdict is Verdict.FAILED and is_found(fault, result.findings)
 
 
 def faults(scenario: Scenario, right: CaseResult) -> Iterator[Planted]:
@@ -408,3 +438,18 @@ def faults(scenario: Scenario, right: CaseResult) -> Iterator[Planted]:
     yield from raw_faults(scenario, right)
     for make, rule in OWN.get(scenario.id, ()):
         yield Planted(f"{make} ({rule})", make(), frozenset({rule}))
+
+
+def test_our_own_csms_passes_all_of_them(tmp_path: Path) -> None:
+    """Started as its file says, in a strict run, nothing but passes."""
+    preflight = Path(sys.executable).with_name("preflight")
+    command = [str(preflight), "run", *map(str, FOLDERS), "--sut", "embedded", "--strict"]
+    done = subprocess.run(
+        [*command, "--reports", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+
+    report = read_report(tmp_path / "latest")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {one.case_id: one.verdict for one in report.run.cases} == dict.fromkeys(
+        SCENARIOS, Verdict.PASSED
+    )

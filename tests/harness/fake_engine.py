@@ -89,6 +89,7 @@ class FakeEngine:
             title=scenario.title,
             profile=scenario.profile,
             requirement=scenario.requirement,
+            case_set=scenario.case_set,
             position=position,
             identity=f"PF{self._options.worker:04}",
             verdict=verdict,

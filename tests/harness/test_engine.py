@@ -17,7 +17,7 @@ import pytest
 from harness.drivers.driver import Credentials
 from harness.drivers.http import RequestTemplate
 from harness.engine import Engine, EngineError, RunOptions, new_event_loop
-from harness.model import EditionRange, Profile, Requirement
+from harness.model import CaseSet, EditionRange, Profile, Requirement
 from harness.results import Verdict
 from harness.sut import Budget, StartSpec, SystemUnderTest
 from tests.faults import EveryAnswerBent, Slow, nothing
@@ -463,6 +463,29 @@ async def test_what_is_mandatory_applies_with_core(tmp_path: Path) -> None:
             reasons = [engine.not_applicable(one) for one in (diagnostics, firmware)]
 
     assert reasons == ["", "profile FirmwareManagement is not declared (pics.profiles)"]
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "slow", "reason"),
+    [
+        (1, False, ""),
+        (60, False, "lets 120 s pass; runs with --slow"),
+        (60, True, ""),
+    ],
+)
+async def test_long_waits_beyond_the_official_cases_need_consent(
+    tmp_path: Path, interval_s: int, slow: bool, reason: str
+) -> None:
+    """How long a case waits follows from what the system-under-test file declares."""
+    official = scenario(tmp_path, BOOT + "- wait: $ping_interval_s\n- wait: $ping_interval_s\n")
+    async with Miniature() as miniature:
+        sut = system(miniature)
+        sut = replace(sut, variables={**sut.variables, "ping_interval_s": interval_s})
+        async with Engine(sut, options(tmp_path, slow=slow)) as engine:
+            beyond = engine.not_applicable(replace(official, case_set=CaseSet.BEYOND))
+            reasons = [engine.not_applicable(official), beyond]
+
+    assert reasons == ["", reason]
 
 
 async def test_a_cases_own_variables_are_told(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from harness.model import (
     Do,
     EditionRange,
     ErrorAnswer,
+    LaterAnswer,
     ModelAnswer,
     NoAnswer,
     OperatorStep,
     Receive,
+    Respond,
     ResultAnswer,
     Send,
     SendRaw,
@@ -190,6 +192,9 @@ def test_repetitions_follow_the_number_of_connectors() -> None:
         ("{do: plug_in, calls: [{StatusNotificatio: {}}]}", "x.yaml:7:28: a charge point sends no StatusNotificatio (did you mean StatusNotification?)"),
         ("{send_raw: '[', answer: any}", "x.yaml:7:5: which answer is meant cannot be told without its message_id"),
         ("{send_raw: '[', answer: none, message_id: a, codes: [GenericError]}", "x.yaml:7:57: codes have no meaning with answer: none"),
+        ("{send_raw: '[', answer: [none, result], codes: [GenericError]}", "x.yaml:7:52: codes have no meaning with answer: none, result"),
+        ("{send_raw: '[', answer: none, answer_ids: ['-1']}", "x.yaml:7:47: no answer may come, under any id"),
+        ("{send_raw: 'xy', binary: true, answer: none}", "x.yaml:7:16: bytes are written in hexadecimal"),
     ],
 )  # fmt: skip
 def test_what_a_step_cannot_mean_is_said(step: str, said: str) -> None:
@@ -223,3 +228,40 @@ def test_a_bad_state_is_reported_once_and_hides_nothing() -> None:
     assert "Hartbeat is no request" in said[1]
     assert "s2.yaml:1:9: the state Good exists already (in s1.yaml)" in said[0]
     assert len(scenario("  - use: Good\n", states=known).steps) == 1
+
+
+def test_raw_texts_say_all_that_may_come_back() -> None:
+    """One word or several, ids of any type, and bytes."""
+    steps = (
+        "  - {send_raw: '[', answer: any, message_id: a}\n"
+        "  - {send_raw: 00ff, binary: true, answer: [none, error], answer_ids: [-1, null]}\n"
+    )
+    first, second = scenario(steps).steps
+
+    assert isinstance(first, SendRaw)
+    assert isinstance(second, SendRaw)
+    assert first.answers == {"result", "error"}
+    assert not first.is_binary
+    assert second.answers == {"none", "error"}
+    assert (second.answer_ids, second.is_binary) == ((-1, None), True)
+
+
+def test_steps_of_a_second_connection_and_a_late_answer() -> None:
+    """`beside`, `later`, `respond` and a message id reach the steps."""
+    steps = (
+        "  - connect: {beside: true}\n"
+        "  - {operator: ClearCache}\n"
+        "  - {receive: ClearCache, answer: later}\n"
+        "  - {send: Heartbeat, message_id: '1'}\n"
+        "  - {respond: ClearCache, answer: {error: {code: GenericError}}}\n"
+    )
+    connect, _, receive, heartbeat, respond = scenario(steps).steps
+
+    assert isinstance(connect, Connect)
+    assert connect.beside
+    assert isinstance(receive, Receive)
+    assert receive.answer == LaterAnswer()
+    assert isinstance(heartbeat, Send)
+    assert heartbeat.message_id == "1"
+    assert isinstance(respond, Respond)
+    assert respond.answer == ErrorAnswer("GenericError")

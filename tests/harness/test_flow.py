@@ -15,6 +15,8 @@ from tests.harness.scenario_texts import scenario, wrong_step
         ("{receive: Reset}", "x.yaml:7:5: nobody asks the CSMS for this Reset (operator: Reset before it, or optional: true)"),
         ("{operator: Reset, payload: {type: Hard}}", "x.yaml:7:5: Reset is asked for, but no step receives it (receive: Reset after it)"),
         ("{use: Charging, with: {id_tag: $card}}", "x.yaml:7:36: there is no variable $card"),
+        ("{respond: Reset}", "x.yaml:7:5: no Reset waits for this answer (receive: Reset with answer: later before it)"),
+        ("{receive: Reset, optional: true, answer: later}", "x.yaml:7:5: Reset is to be answered later, but no step does (respond: Reset after it, or answer: none)"),
     ],
 )  # fmt: skip
 def test_what_does_not_follow_from_other_steps_is_said(step: str, said: str) -> None:
@@ -69,3 +71,27 @@ def test_a_request_that_answers_the_charge_point_needs_no_operator() -> None:
     )
 
     assert len(loaded.steps) == 2
+
+
+def test_an_answer_comes_once_after_its_request() -> None:
+    """Each request to be answered later has one step that does; a second has nothing to answer."""
+    steps = (
+        "  - {operator: ClearCache}\n"
+        "  - {receive: ClearCache, answer: later}\n"
+        "  - {respond: ClearCache, answer: {status: Accepted}}\n"
+    )
+
+    assert scenario(steps)
+    assert wrong_step(f"{steps}  - {{respond: ClearCache}}\n")[0].startswith(
+        "x.yaml:10:5: no ClearCache waits for this answer"
+    )
+
+
+def test_a_model_has_one_connection() -> None:
+    """A second connection beside the first is for charge points that only do as told."""
+    steps = "  - connect: {}\n  - {do: plug_in, arguments: {connector_id: 1}}\n"
+
+    assert wrong_step(f"{steps}  - connect: {{beside: true}}\n") == [
+        "x.yaml:9:5: a charge point whose model speaks by itself has one connection "
+        "(disconnect first, or use no `do`)"
+    ]

@@ -14,9 +14,9 @@ from ruamel.yaml import YAML
 
 from harness import grammar
 from harness.loader import library_directory, load_file, load_text, load_tree
-from harness.model import EditionRange, Operator, Profile, Requirement, Wait
+from harness.model import CaseSet, EditionRange, Operator, Profile, Requirement, Wait
 from harness.yaml_source import Problem, ScenarioError
-from tests.harness.scenario_texts import BOOT, HEAD, wrong_step
+from tests.harness.scenario_texts import BOOT, HEAD, problems, scenario, wrong_step
 
 
 def test_a_scenario_has_what_its_file_says() -> None:
@@ -190,3 +190,36 @@ def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
 def test_the_shipped_library_is_found() -> None:
     """The folder of shipped scenarios exists and holds states."""
     assert (library_directory() / "states" / "connected.yaml").is_file()
+
+
+SET = HEAD.replace(
+    "requirement: mandatory\n", "set: beyond\nsection: J 1.6 §4\nreason: It happened.\n"
+)
+STEPS = "steps:\n  - connect: {}\n"
+
+
+def test_a_case_beyond_the_official_ones_says_what_demands_it() -> None:
+    """It belongs to a set, is demanded by no certificate, and has a source and a reason."""
+    case = scenario("  - connect: {}\n", head=SET)
+
+    assert (case.case_set, case.requirement) == (CaseSet.BEYOND, Requirement.ADDITIONAL)
+    assert (case.source, case.reason) == ("J 1.6 §4", "It happened.")
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (HEAD.replace("requirement: mandatory\n", ""), "needs the key requirement"),
+        (f"{HEAD}reason: So.\n", "reason has no place here"),
+        (f"{SET}requirement: mandatory\n", "requirement has no place here"),
+        (SET.replace("reason: It happened.\n", ""), "needs the key reason"),
+        (SET.replace("section: J 1.6 §4\n", ""), "needs the key section"),
+        (SET.replace("beyond", "official"), "'official' is not known here"),
+        (HEAD.replace("mandatory", "additional"), "'additional' is not known here"),
+    ],
+)
+def test_official_cases_and_others_do_not_mix(head: str, said: str) -> None:
+    """A requirement is for official cases, a reason for the others."""
+    found = problems(head + STEPS)
+
+    assert any(said in line for line in found), found

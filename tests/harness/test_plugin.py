@@ -218,6 +218,48 @@ def test_markers_and_names_select(
     assert set(project.verdicts()) == selected
 
 
+def beyond(project: Project) -> None:
+    """Add an official case, and one that is not in a folder of its own."""
+    project.add("TC_1", "passed")
+    (project.cases / "beyond").mkdir()
+    text = CASE.format(id="A_BEYOND", title="passed", profile="Core", requirement="mandatory")
+    text = text.replace("requirement: mandatory", "set: beyond\nsection: §4\nreason: Seen.")
+    (project.cases / "beyond" / "A_BEYOND.yaml").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "selected"),
+    [
+        ((), ["TC_1"]),
+        (("-m", "core"), ["TC_1"]),
+        (("--extended",), ["TC_1", "A_BEYOND"]),
+        (("--extended", "-m", "beyond"), ["A_BEYOND"]),
+        (("--extended", "-m", "official"), ["TC_1"]),
+        (("cases/beyond",), ["TC_1", "A_BEYOND"]),
+        (("cases/beyond/A_BEYOND.yaml",), ["TC_1", "A_BEYOND"]),
+    ],
+)
+def test_cases_beyond_the_official_ones_run_when_asked_for(
+    project: Project, arguments: tuple[str, ...], selected: list[str]
+) -> None:
+    """By option or by path, and after the official ones."""
+    beyond(project)
+
+    assert project.certify(*arguments).ret == 0
+    assert list(project.verdicts()) == selected
+
+
+def test_cases_beyond_are_counted_apart(project: Project) -> None:
+    """The certificate's figures are of official cases alone."""
+    beyond(project)
+    project.certify("--extended")
+    report = read_report(project.latest)
+
+    assert [(line.profile.value, line.passed) for line in report.profiles] == [("Core", 1)]
+    assert [(line.case_set.value, line.passed) for line in report.sets] == [("beyond", 1)]
+    assert report.performance.split.cases_s == report.run.cases[0].duration_s
+
+
 def test_markers_are_registered(project: Project) -> None:
     """Strict markers accept every profile and requirement, and pytest lists them."""
     three_profiles(project)

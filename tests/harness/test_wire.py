@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -128,3 +129,14 @@ def test_last_event_of_a_kind(since: int) -> None:
     wire = wire_of(event(EventKind.OPENED), event(EventKind.CLOSED), event(EventKind.PING))
 
     assert wire.last(EventKind.CLOSED, since=since) == (1 if since == 0 else None)
+
+
+def test_a_connection_that_another_took_the_place_of_may_end() -> None:
+    """The end of an old connection is not that of the newest."""
+    wire = wire_of(event(EventKind.OPENED), replace(event(EventKind.OPENED), connection=2))
+
+    wire.record(event(EventKind.CLOSED))
+    assert (wire.is_open, wire.connection) == (True, 2)
+
+    wire.record(replace(event(EventKind.CLOSED), connection=2))
+    assert not wire.is_open
