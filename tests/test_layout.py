@@ -22,6 +22,7 @@ PACKAGES = ("csms", "simulator", "harness", "benchmarks", "tools")
 
 # Sources that no test imports, since they are tested from outside: by which test.
 TESTED_ELSEWHERE: dict[str, str] = {
+    "benchmarks/neighbours.py": "tests/benchmarks/test_servers.py",
     "benchmarks/reference_server.py": "tests/benchmarks/test_servers.py",
     "csms/storage/migrations/env.py": "tests/csms/storage/test_migrate.py",
     "csms/version.py": "tests/csms/test_cli.py",
@@ -37,6 +38,8 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "harness/report/trace.py": "tests/harness/test_report_directory.py",
     "harness/system.py": "tests/harness/test_engine.py",
     "harness/terminal.py": "tests/harness/test_cli.py",
+    "simulator/hearsay.py": "tests/simulator/test_smart_charging.py",
+    "simulator/progress.py": "tests/simulator/test_firmware.py",
     "simulator/wire.py": "tests/simulator/test_client.py",
 }
 
