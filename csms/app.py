@@ -189,6 +189,7 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
         settings.database,
         message_log_age=timedelta(days=settings.message_log_days),
         message_log_bytes=settings.message_log_megabytes * 1_000_000,
+        is_served=True,
     )
     try:
         files = await _open_files(settings, store)

@@ -26,6 +26,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from csms.domain.model import LoggedMessage
+from csms.storage.claim import claim_database, release_database
 from csms.storage.database import READERS, is_outage, open_engines
 from csms.storage.errors import CommitFailed, StoreClosed
 from csms.storage.log_buffer import LogBuffer
@@ -73,7 +74,10 @@ _Outcome = tuple[_Job[Any], Any, BaseException | None]
 class Store:
     """The open database. Create it with `Store.open`; all async methods belong to one loop."""
 
-    def __init__(self, writer: Engine, readers: Engine, limits: MessageLogLimits) -> None:
+    def __init__(
+        self, writer: Engine, readers: Engine, limits: MessageLogLimits, claim: int | None = None
+    ) -> None:
+        self._claim = claim
         self._writer = writer
         self._readers = readers
         self._jobs: SimpleQueue[Any] = SimpleQueue()
@@ -91,21 +95,30 @@ class Store:
         *,
         message_log_age: timedelta = timedelta(days=14),
         message_log_bytes: int = 512_000_000,
+        is_served: bool = False,
     ) -> Store:
         """Open a database, creating or migrating it as needed.
 
         Args:
             url: as in ``sqlite:///csms.sqlite3``.
+            is_served: charge points are served from it, and only one program may do that: each
+                would take what the other is in the middle of for interrupted.
             message_log_age: how long frames are kept; zero switches the message log off.
             message_log_bytes: how much text of frames is kept.
 
         Raises:
             DatabaseTooNew: a newer version of the program wrote it.
-            DatabaseUnusable: it cannot be opened or written.
+            DatabaseUnusable: it cannot be opened or written, or is served by another program.
         """
         writer, readers = open_engines(url)
-        migrate(writer)
-        return cls(writer, readers, MessageLogLimits(message_log_age, message_log_bytes))
+        claim = claim_database(writer) if is_served else None
+        try:
+            migrate(writer)
+        except BaseException:
+            release_database(claim)
+            raise
+        limits = MessageLogLimits(message_log_age, message_log_bytes)
+        return cls(writer, readers, limits, claim)
 
     async def write(self, operation: Operation[T]) -> T:
         """Run an operation in the writer's transaction; return its result after the commit.
@@ -166,6 +179,7 @@ class Store:
         self._readers.dispose()
         self._jobs.put(_CLOSE)
         self._thread.join()
+        release_database(self._claim)
 
     # --- readers ------------------------------------------------------------------------------
 

@@ -241,6 +241,17 @@ async def test_state_survives_a_restart(serve: Serve) -> None:
 
 
 @pytest.mark.slow
+async def test_database_of_a_running_csms_is_refused(serve: Serve, tmp_path: Path) -> None:
+    """Two on one database would harm each other; after a sudden end it is free again."""
+    first = await serve()
+    message = await _refused(tmp_path, "serve", "--ocpp-port", "0", "--http-port", "0")
+    assert "csms.sqlite3 is served by another csms" in message
+    await first.stop(signal.SIGKILL)
+
+    await (await serve()).stop()
+
+
+@pytest.mark.slow
 async def test_start_lines_tell_what_is_open(serve: Serve) -> None:
     """Real addresses, and who may come in."""
     program = await serve("--unknown-charge-points", "Accepted", CSMS_REQUIRE_BASIC_AUTH="true")
