@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from csms.domain.numbers import INT32_MAX, whole_number
 from csms.domain.times import parse_time
 from csms.domain.transactions import OCPP_1_6_PUBLISHED_AT
+
+CLOCK_TOLERANCE: Final = timedelta(minutes=1)
 
 MAIN_CONTROLLER: Final = 0  # connector id of the charge point itself
 
@@ -95,11 +97,21 @@ def read_status(
     )
 
 
-def is_newer(report: StatusReport, *, known_ordered_at: datetime, is_known_stale: bool) -> bool:
+def is_newer(
+    report: StatusReport,
+    *,
+    known_ordered_at: datetime,
+    known_received_at: datetime,
+    is_known_stale: bool,
+) -> bool:
     """Say whether a report becomes the connector's state (CS-STAT-02).
 
-    After a boot everything known is stale (CS-BOOT-09), so anything replaces it.
+    After a boot everything known is stale (CS-BOOT-09), so anything replaces it. Where the known
+    one is ordered by receipt, our clock is compared with the charge point's: only a difference
+    that no slow clock or late message explains proves the report older.
     """
+    if known_ordered_at == known_received_at:
+        known_ordered_at -= CLOCK_TOLERANCE
     return is_known_stale or report.ordered_at >= known_ordered_at
 
 

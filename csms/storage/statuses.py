@@ -11,7 +11,7 @@ from csms.storage import history, reservations
 from csms.storage.database import insert
 from csms.storage.tables import connectors, statuses
 
-_KNOWN = select(connectors.c.ordered_at, connectors.c.is_stale).where(
+_KNOWN = select(connectors.c.ordered_at, connectors.c.received_at, connectors.c.is_stale).where(
     connectors.c.identity == bindparam("identity"),
     connectors.c.connector_id == bindparam("connector_id"),
 )
@@ -33,7 +33,10 @@ def record(connection: Connection, identity: str, report: StatusReport) -> bool:
     where = {"identity": identity, "connector_id": report.connector_id}
     known = connection.execute(_KNOWN, where).one_or_none()
     is_current = known is None or is_newer(
-        report, known_ordered_at=known.ordered_at, is_known_stale=known.is_stale
+        report,
+        known_ordered_at=known.ordered_at,
+        known_received_at=known.received_at,
+        is_known_stale=known.is_stale,
     )
     row = where | {
         "status": report.status,

@@ -18,11 +18,18 @@ def report(**fields: Any) -> StatusReport:
     return read_status(payload, received_at=NOW)
 
 
-def is_news(timestamp: str, *, known_ordered_at: datetime, is_known_stale: bool = False) -> bool:
+def is_news(
+    timestamp: str,
+    *,
+    known_ordered_at: datetime,
+    known_received_at: datetime = NOW,
+    is_known_stale: bool = False,
+) -> bool:
     """Say whether a status with a timestamp replaces a known one."""
     return is_newer(
         report(timestamp=timestamp),
         known_ordered_at=known_ordered_at,
+        known_received_at=known_received_at,
         is_known_stale=is_known_stale,
     )
 
@@ -68,6 +75,12 @@ def test_older_report_does_not_replace_a_newer_one() -> None:
 def test_equal_times_go_by_order_of_arrival() -> None:
     """Stations with times to the second report two changes in one of them."""
     assert is_news("2026-01-31T11:59:30Z", known_ordered_at=NOW - timedelta(seconds=30))
+
+
+@pytest.mark.parametrize(("timestamp", "news"), [("11:59:00", True), ("11:58:59", False)])
+def test_our_clock_and_the_charge_points_may_differ(timestamp: str, news: bool) -> None:
+    """A status without time is known by its receipt; a slow clock makes the next no older."""
+    assert is_news(f"2026-01-31T{timestamp}Z", known_ordered_at=NOW) is news
 
 
 def test_anything_replaces_what_a_boot_made_stale() -> None:
