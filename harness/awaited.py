@@ -2,12 +2,13 @@
 
 A `receive` step is open for its CALL from the moment on at which the CSMS has a reason to send it:
 its operator step began, or, where no operator is involved, the last step before it did. A frame
-that comes before that does not satisfy the step; it is unasked.
+that comes before that does not satisfy the step; it is unasked. So is one that comes in time but
+does not fit the step of an order, if another follows that does: some systems ask on their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.model import AnyOrder, Connect, Do, OperatorStep, Receive, Send, SendRaw, Step
@@ -38,6 +39,7 @@ class Awaited:
     def __init__(self, steps: Sequence[Step]) -> None:
         self.arrived: dict[str, Arrival] = {}  # by path of the receive step
         self.strays: list[Stray] = []
+        self.misfits: dict[str, Arrival] = {}  # of the right action, by path of the receive step
         self.operator_of: dict[str, OperatorStep] = {}  # by path of the receive step
         self._opened_by: dict[str, list[Receive]] = {}  # by path of the step that opens them
         self._open: list[Receive] = []
@@ -51,15 +53,30 @@ class Awaited:
         """Take note that a receive step waits no more."""
         self._open = [one for one in self._open if one.path != step.path]
 
-    def take(self, call: Call, event: int) -> Receive | None:
-        """Give a CALL to the first open step that wants it; None when it is unasked."""
-        for step in self._open:
-            if step.action == call.action:
+    def take(
+        self, call: Call, event: int, fits: Callable[[Receive], bool] = lambda step: True
+    ) -> Receive | None:
+        """Give a CALL to the first open step that wants it; None when it is unasked.
+
+        What has the action only, but does not fit, is unasked until `settle` says otherwise.
+        """
+        wanting = [step for step in self._open if step.action == call.action]
+        for step in wanting:
+            if fits(step):
                 self.end(step)
                 self.arrived[step.path] = Arrival(call, event)
                 return step
+        for step in wanting[:1]:
+            self.misfits.setdefault(step.path, Arrival(call, event))
         self.strays.append(Stray(call.action, event))
         return None
+
+    def settle(self, step: Receive) -> None:
+        """Take what does not fit for the step's CALL, where nothing that fits came."""
+        misfit = self.misfits.get(step.path)
+        if misfit is not None and step.path not in self.arrived:
+            self.arrived[step.path] = misfit
+            self.strays = [stray for stray in self.strays if stray.event != misfit.event]
 
     def _pair(self, steps: list[Step]) -> None:
         operators: list[OperatorStep] = []

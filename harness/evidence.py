@@ -172,6 +172,24 @@ class Evidence:
             one.step == step.path and one.severity is not Severity.WARNING for one in self.findings
         )
 
+    def fits(self, step: Receive, payload: object, *, asked: datetime) -> bool:
+        """Say whether a payload meets a step's rules, as far as can be told by now."""
+        if step.payload is None:
+            return True
+        scope, now = self.scope(step), datetime.now(UTC)
+        try:
+            result = matching.match(
+                step.payload,
+                payload,
+                variables=scope,
+                now=now,
+                gathered=self._gathered,
+                asked=asked,
+            )
+        except (expressions.UnknownVariable, expressions.BadExpression):
+            return True
+        return not matching.findings(result, rule="", severity=Severity.FAILURE)
+
     def hold(
         self,
         payload: object,

@@ -84,6 +84,12 @@ class Steps:
         self._settings = evidence.settings
         self._began = 0  # number of events when the step before began
         self._answered: set[int] = set()
+        self._in_groups = {
+            inner.path
+            for step in evidence.steps
+            if isinstance(step, AnyOrder)
+            for inner in leaves(step.steps)
+        }
         self._early: dict[str, asyncio.Task[None]] = {}
         self._unanswered: list[Arrival] = []  # a `respond` step is to answer them
         self._waiting_since: dict[str, float] = {}
@@ -356,9 +362,11 @@ class Steps:
 
     def _on_call(self, call: Call) -> bool:
         """Take a CALL that a step awaits; leave any other to the model, at once."""
-        step = self.awaited.take(call, len(self._wire.events) - 1)
+        event = len(self._wire.events) - 1
+        step = self.awaited.take(call, event, lambda one: self._fits(one, call))
         self._wire.wake()
         if step is None:
+            self._answered.add(event)  # by the model
             return False
         if step.path not in self._waiting_since:
             # Its turn has not come, but a charge point does not let the CSMS wait for that: some
@@ -366,6 +374,17 @@ class Steps:
             early = self._take(step, self.awaited.arrived[step.path])
             self._early[step.path] = asyncio.create_task(early, name=f"{step.path} early")
         return True
+
+    def _fits(self, step: Receive, call: Call) -> bool:
+        """Say whether a CALL can be the one a step awaits.
+
+        A CSMS may ask on its own for the same action while an order is under way; in a group no
+        order tells which is which.
+        """
+        command = self._command_of(step)
+        if command is None or step.path in self._in_groups:
+            return True
+        return self._evidence.fits(step, call.payload, asked=command.started_at)
 
     async def _receive(self, step: Receive) -> None:
         self._waiting_since.setdefault(step.path, monotonic_s())
@@ -429,14 +448,19 @@ class Steps:
         def is_given_up() -> bool:
             if command is None or command.ended_s is None:
                 return False
-            return command.is_refused or step.optional
+            return command.is_refused or step.optional or step.path in self.awaited.misfits
 
         await self._wire.until(lambda: is_over() or is_given_up(), deadline_s=deadline_s)
         if not is_over() and command is not None and command.ended_s is not None:
             # The driver's word may overtake the frame it speaks of.
             believed_s = command.ended_s + _AFTER_REFUSAL_S
+            misfit = self.awaited.misfits.get(step.path)
+            if misfit is not None:
+                came_s = self._wire.events[misfit.event].monotonic_s
+                believed_s = max(command.ended_s, came_s) + self._settings.settle_s
             await self._wire.until(is_over, deadline_s=min(deadline_s, believed_s))
         self.awaited.end(step)
+        self.awaited.settle(step)
         arrival = self.awaited.arrived.get(step.path)
         if arrival is None and not step.optional:
             self._fail_missing(step, command)
@@ -458,7 +482,8 @@ class Steps:
             warn=step.warn,
             asked=command.started_at if command else None,
         )
-        await self._answer(step, arrival)
+        if arrival.event not in self._answered:
+            await self._answer(step, arrival)
 
     async def _answer(self, step: Receive | Respond, arrival: Arrival) -> None:
         if not self._can_answer(arrival):

@@ -361,3 +361,40 @@ async def test_what_becomes_of_the_clean_up_turns_no_case_red(tmp_path: Path) ->
 
     assert complaints([result]) == []
     assert [one.rule for one in result.findings] == ["cleanup.incomplete"]
+
+
+class AsksOnItsOwn(Bend):
+    """Before the first order is carried out it reads and sets what it always does after a boot."""
+
+    async def requests(self, link: Link, order: Order, frame: str) -> Frames:
+        if order.number == 0:
+            for action, body in (
+                ("GetConfiguration", {}),
+                ("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "60"}),
+                ("TriggerMessage", {"requestedMessage": "StatusNotification"}),
+            ):
+                message_id = f"own {action}"
+                answer = link.expect(message_id)
+                await link.send([json.dumps([2, message_id, action, body])])
+                await answer
+        return [frame]
+
+
+@pytest.mark.parametrize(("strict", "verdict"), [(False, Verdict.PASSED), (True, Verdict.FAILED)])
+async def test_requests_of_its_own_do_not_take_the_place_of_ordered_ones(
+    tmp_path: Path, strict: bool, verdict: Verdict
+) -> None:
+    """What nobody asked for is only that, even where an order for the same action is under way."""
+    async with Miniature() as miniature:
+        bench = Bench(miniature, tmp_path)
+        results = await side_by_side(
+            lambda scenario: bench.run(scenario, AsksOnItsOwn(), strict=strict),
+            [one for one in official_scenarios() if one.id in CROSSED],
+        )
+
+    assert len(results) == len(CROSSED)
+    assert {one.verdict for one in results} == {verdict}
+    assert {found.rule for one in results for found in one.findings} == {"wire.unasked-call"}
+
+
+CROSSED = {"TC_019_2_CSMS", "TC_021_CSMS", "TC_040_2_CSMS", "TC_054_CSMS", "TC_055_CSMS"}

@@ -90,3 +90,29 @@ def test_step_that_ended_takes_no_more() -> None:
     awaited.end(wanted)
 
     assert not awaited.take(call("Reset"), 0)
+
+
+def test_what_does_not_fit_is_unasked_until_nothing_better_came() -> None:
+    """A request of the right action only is taken for the step's own where no other came."""
+    order, wanted = operator("1", "Reset"), receive("2", "Reset")
+    awaited = Awaited([order, wanted])
+    awaited.begin(order)
+
+    assert not awaited.take(call("Reset"), 0, lambda step: False)
+    assert [stray.event for stray in awaited.strays] == [0]
+    awaited.settle(wanted)
+    assert awaited.arrived["2"].event == 0
+    assert awaited.strays == []
+
+
+def test_what_fits_is_preferred_to_what_came_first() -> None:
+    """A request that fits leaves the one before it unasked."""
+    order, wanted = operator("1", "Reset"), receive("2", "Reset")
+    awaited = Awaited([order, wanted])
+    awaited.begin(order)
+
+    assert not awaited.take(call("Reset"), 0, lambda step: False)
+    assert awaited.take(call("Reset"), 1) is wanted
+    awaited.settle(wanted)
+    assert awaited.arrived["2"].event == 1
+    assert [stray.event for stray in awaited.strays] == [0]
