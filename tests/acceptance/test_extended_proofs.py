@@ -24,10 +24,12 @@ from tests.faults import (
     AnswerBent,
     EveryAnswerBent,
     Planted,
+    RequestBent,
     answer_faults,
     call_error,
     request_faults,
     with_field,
+    without_field,
 )
 from tests.miniatures import Bend, Frames, Incoming, Link, Miniature, Order, read_message
 from tests.proofs import (
@@ -296,6 +298,8 @@ class RefusesNumbers(Bend):
 
 START = "rule.StartTransaction.conf"
 NUMBERED = ("BEYOND_OFFLINE_QUEUE", "BEYOND_REFUSED_START")
+PROFILE = "rule.SetChargingProfile.req"
+
 OWN: dict[str, list[tuple[Callable[[], Bend], str]]] = {
     "BEYOND_RETRIED_START": [
         (NeverSameNumber, START),
@@ -335,6 +339,11 @@ OWN: dict[str, list[tuple[Callable[[], Bend], str]]] = {
     ],
     "BEYOND_CALL_BEFORE_ANSWER": [(BusyWaiting, "answer.missing")],
     "BEYOND_RESTARTED_IDS": [(RemembersAnswers, "schema.required")],
+    "BEYOND_PROFILE_STACK": [
+        (lambda: RequestBent(1, without_field("csChargingProfiles", "recurrencyKind")), PROFILE),
+        (lambda: RequestBent(2, with_field(["connectorId"], 0)), PROFILE),
+        (lambda: RequestBent(3, with_field(["csChargingProfiles", "stackLevel"], 0)), PROFILE),
+    ],
     "BEYOND_CLOCK_1970": [(lambda: RefusesPayloads("1970"), "answer.call-error")],
     "BEYOND_UNANSWERED_COMMAND": [
         (NeverGivesUp, "request.missing"),
