@@ -96,7 +96,10 @@ def _payload(body: bytes) -> dict[str, Any]:
         payload = json.loads(body.strip() or b"{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise Problem(
-            HTTPStatus.BAD_REQUEST, "malformed-json", f"the body is not JSON: {error}"
+            HTTPStatus.BAD_REQUEST,
+            "malformed-json",
+            f"the body is not JSON: {error}",
+            title="Malformed JSON",
         ) from None
     if not isinstance(payload, dict):
         raise Problem(

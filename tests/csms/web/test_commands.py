@@ -143,7 +143,7 @@ async def test_malformed_body_is_400(
         headers={"Content-Type": "application/json"},
     )
 
-    _problem(answer, 400, "malformed-json")
+    assert _problem(answer, 400, "malformed-json")["title"] == "Malformed JSON"
     assert station.commands.empty()
 
 
