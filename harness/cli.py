@@ -13,13 +13,14 @@ from typing import Final
 
 import click
 
-from harness.model import EDITIONS, NEWEST_EDITION
+from harness.model import EDITIONS, NEWEST_EDITION, CaseSet
 from harness.report.directory import DEFAULT_KEEP, LATEST
 
 # Commands import what they need when they are called: `--help` stays quick, and Ctrl-C while a
 # run is starting meets pytest, not a half-loaded module.
 
 _WRONG_USE: Final = 2
+_LIST_WIDTH: Final = 110  # below, the list shows only what there is room for
 _PATHS = click.argument(
     "paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]..."
 )
@@ -64,7 +65,9 @@ def main() -> None:
 @click.option("--extended", is_flag=True, help="Also the sets beyond the official cases.")
 @click.option("--slow", is_flag=True, help="Also what lets much time pass in those sets.")
 @click.option("-x", "stop_at_first", is_flag=True, help="Stop after the first failure.")
-@click.option("--concurrency", type=click.IntRange(1), default=16, show_default=True)
+@click.option(
+    "--concurrency", type=click.IntRange(1), default=16, show_default=True, help="Cases at a time."
+)
 @click.option(
     "--settle",
     type=click.FloatRange(0),
@@ -79,7 +82,9 @@ def main() -> None:
     metavar="FILE",
     help="TOML list of cases that may fail for now.",
 )
-@click.option("--reports", default="reports", show_default=True, metavar="DIR")
+@click.option(
+    "--reports", default="reports", show_default=True, metavar="DIR", help="Where reports go."
+)
 @click.option(
     "--keep",
     type=click.IntRange(0),
@@ -182,24 +187,30 @@ def list_cases(paths: tuple[Path, ...], *, edition: str) -> None:
     from harness.loader import library_directory, load_tree
 
     loaded = load_tree(list(paths) or [library_directory()])
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    is_wide = console.width >= _LIST_WIDTH
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("Case", "Profile", "Requirement", "Editions", "Title"):
+    for name in ("Case", "Profile", *("Requirement", "Editions") * is_wide, "Title"):
         table.add_column(name, no_wrap=name != "Title")
-    for scenario in loaded.scenarios:
+    order = list(CaseSet)
+    scenarios = sorted(loaded.scenarios, key=lambda one: order.index(one.case_set))
+    for scenario in scenarios:
         first, last = scenario.editions.first, scenario.editions.last
         editions = "all" if first is None and last is None else f"{first or ''}–{last or ''}"  # noqa: RUF001
         is_in = scenario.editions.includes(edition)
         table.add_row(
             Text(scenario.id),
             Text(scenario.profile.value),
-            Text(scenario.requirement.value),
-            Text(editions),
+            *(Text(scenario.requirement.value), Text(editions)) * is_wide,
             Text(scenario.title),
             style=None if is_in else "dim",
         )
-    console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table)
-    console.print(f"{len(loaded.scenarios)} cases", highlight=False)
+    official = sum(one.case_set is CaseSet.OFFICIAL for one in scenarios)
+    words = f"{official} official case{'s' * (official != 1)}"
+    if others := len(scenarios) - official:
+        words += f", {others} beyond them (--extended runs those as well)"
+    console.print(words, highlight=False, soft_wrap=True)
     for problem in loaded.problems:
         click.echo(str(problem), err=True)
     if loaded.problems or not loaded.scenarios:

@@ -34,7 +34,7 @@ from harness.report.allure import AllureCase, AllureFiller
 from harness.report.directory import ALLURE_RESULTS, JUNIT, ReportsUnwritable, RunDirectory
 from harness.report.document import Known, Report, decode, encode
 from harness.report.failure import explain
-from harness.report.outcome import UNUSABLE, Outcome
+from harness.report.outcome import NOTHING_SELECTED, UNUSABLE, Outcome
 from harness.report.recorder import Recorder
 from harness.report.summary import print_summary
 from harness.results import CaseResult, RunResult, Verdict
@@ -52,6 +52,7 @@ class RunPlugin:
     Attributes:
         ids: the ids of all collected cases, selected or not.
         listeners: called with each result, possibly on another thread.
+        has_selection: whether -k, -m and the ids could be made sense of.
         report, outcome: set at the end.
     """
 
@@ -64,6 +65,7 @@ class RunPlugin:
         self.states: States | None = None
         self.ids: set[str] = set()
         self.listeners: list[Callable[[CaseResult], None]] = []
+        self.has_selection = False
         self.recorder: Recorder | None = None
         self.report: Report | None = None
         self.outcome: Outcome | None = None
@@ -150,11 +152,18 @@ class RunPlugin:
         if self.recorder is not None and self._is_controller:
             self._begin(self.recorder, self.sut)
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_modifyitems(self) -> Generator[None, object, object]:
+        """Remember that the selection was made: pytest ends a failed collection like a good one."""
+        result = yield
+        self.has_selection = True
+        return result
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start the system under test and all selected cases."""
         items = list(scenario_items(session.items))
         option = self.config.option
-        if not items or self.sut is None or option.collectonly:
+        if not items or not self.has_selection or self.sut is None or option.collectonly:
             return
         if session.testsfailed and not option.continue_on_collection_errors:
             return
@@ -382,7 +391,7 @@ class RunPlugin:
         """Write the reports and return the exit code."""
         if found is None:
             if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-                self.outcome = Outcome(UNUSABLE, "no case was selected")
+                self.outcome = Outcome(UNUSABLE, NOTHING_SELECTED)
             return UNUSABLE
         library = {path.stem for path in library_directory().glob("*/*.yaml")}
         self.report, self.outcome = recorder.finish(found, all_ids=self.ids | library)

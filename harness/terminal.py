@@ -61,7 +61,13 @@ class _Terminal:
         if self._config.option.collectonly:
             for item in session.items:
                 self._out.print(Text(item.nodeid), soft_wrap=True)
-        elif run is not None and run.sut is not None and count and not session.testsfailed:
+        elif (
+            run is not None
+            and run.sut is not None
+            and run.has_selection
+            and count
+            and not session.testsfailed
+        ):
             words = (
                 f"{count} case{'s' * (count != 1)} against {run.sut.name}, case list {run.edition}"
             )

@@ -12,6 +12,10 @@ from harness.results import RunResult, Severity, Verdict
 GOOD: Final = 0
 FINDINGS: Final = 1
 UNUSABLE: Final = 2  # wrong use, or a run that proves nothing
+NOTHING_SELECTED: Final = (
+    "no case was selected: `preflight list` shows what there is;"
+    " those beyond the official cases need --extended"
+)
 
 _JUDGED: Final = (Verdict.PASSED, Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.ERROR)
 
@@ -40,7 +44,7 @@ def decide(
     counts = Counter(case.verdict for case in run.cases)
     judged = [case for case in run.cases if case.verdict in _JUDGED]
     if not run.cases:
-        words = f"no case was run: {run.stopped}" if run.stopped else "no case was selected"
+        words = f"no case was run: {run.stopped}" if run.stopped else NOTHING_SELECTED
         return Outcome(UNUSABLE, words)
     if not judged and counts[Verdict.NOT_RUN]:
         return Outcome(UNUSABLE, f"no case was run: {run.stopped or _first_reason(run)}")

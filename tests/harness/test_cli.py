@@ -213,6 +213,41 @@ def test_list_names_the_cases(folder: Path) -> None:
     ]
 
 
+def test_list_fits_a_small_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no room for all columns, the title stays."""
+    add(folder, "TC_1", "passed")
+    monkeypatch.setattr("harness.cli._LIST_WIDTH", 1000)
+
+    result = preflight("list", "cases")
+
+    assert ["TC_1", "Core", "passed"] in [line.split() for line in result.stdout.splitlines()]
+    assert result.stdout.endswith("\n1 official case\n")
+
+
+def test_list_begins_with_the_official_cases() -> None:
+    """What goes beyond them comes after, and is counted apart."""
+    result = preflight("list")
+
+    words = [line.split()[0] for line in result.stdout.splitlines() if "_" in line]
+    cases = [word for word in words if word.startswith(("TC_", "BEYOND_", "ROBUST_"))]
+    first = next(index for index, word in enumerate(cases) if not word.startswith("TC_"))
+    assert not [word for word in cases[first:] if word.startswith("TC_")]
+    assert f"{first} official cases, {len(cases) - first} beyond them" in result.stdout
+
+
+@pytest.mark.parametrize("option", ["-k", "-m"])
+def test_a_selection_that_cannot_be_read_runs_nothing(folder: Path, option: str) -> None:
+    """A slip in an expression costs no run, and leaves no report that looks like one."""
+    add(folder, "TC_1", "passed")
+
+    result = preflight("run", "cases", "--sut", "sut.yaml", option, "TC_1 and")
+
+    assert result.exit_code == 2
+    assert "Wrong expression" in result.output
+    assert "TC_1  passed" not in result.stdout
+    assert not list((folder / "reports" / "runs").iterdir())
+
+
 def test_show_prints_an_earlier_run_again(folder: Path) -> None:
     """The summary is drawn from the report alone."""
     directory = RunDirectory.create(folder / "reports", started_at=STARTED_AT)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.report.outcome import decide
+from harness.report.outcome import NOTHING_SELECTED, decide
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
 from tests.harness.report_samples import case, run
 
@@ -54,7 +54,7 @@ def test_the_exit_code_follows_the_verdicts(verdicts: tuple[Verdict, ...], exit_
 @pytest.mark.parametrize(
     ("verdicts", "reason"),
     [
-        ((), "no case was selected"),
+        ((), NOTHING_SELECTED),
         ((SKIPPED, SKIPPED), "every case was skipped: reason 0"),
         ((F, F, I), "nothing passed: 2 failed, 1 inconclusive"),
         ((P, NOT_RUN), "the run is not complete: reason 0"),
