@@ -96,9 +96,19 @@ def _kind_problem(
         return Problem(source.key_at(*parts, kinds[1]), message, "make it two steps")
     if not step:
         return Problem(source.value_at(*parts), "this step is empty", "say what it does")
-    first = next(iter(step))
+    unknown = [key for key in step if key not in _step_keys()]  # not a note, nor a payload
+    first = next(iter(unknown or step))
     hint = did_you_mean(first, STEP_KINDS)
     return Problem(source.key_at(*parts, first), f"{first} is no kind of step", hint)
+
+
+@cache
+def _step_keys() -> frozenset[str]:
+    """Return every key that a step of some kind may have."""
+    definitions = _schema()["definitions"]
+    return frozenset(
+        key for kind in STEP_KINDS for key in definitions[f"{kind}_step"].get("properties", {})
+    )
 
 
 def _known_keys(schema_path: Sequence[str | int]) -> list[str]:

@@ -35,6 +35,7 @@ def test_what_is_wrong_with_a_head_is_said(change: tuple[str, str], said: str) -
     ("step", "said"),
     [
         ("{sned: Heartbeat}", "x.yaml:7:6: sned is no kind of step (did you mean send?)"),
+        ("{note: a, oprator: Reset, payload: {}}", "x.yaml:7:15: oprator is no kind of step (did you mean operator?)"),
         ("{}", "x.yaml:7:5: this step is empty"),
         ("{send: Heartbeat, receive: Reset}", "x.yaml:7:23: a step does one thing, this one says send and receive"),
         ("{send: Heartbeat, payload: {}, expects: {}}", "x.yaml:7:36: a step of kind send has no key expects (did you mean expect?)"),
