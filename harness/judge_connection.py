@@ -15,6 +15,12 @@ PASSED_OVER_S: Final = 0.4
 _NORMAL: Final = frozenset({1000, 1001})  # RFC 6455 §7.4.1: normal, going away
 # Codes with which our side ends a connection on which the peer broke the protocol.
 _PEER_AT_FAULT: Final = frozenset({1002, 1003, 1007, 1009})
+_WHO_IS_IT: Final = "; check its password under `identities`"
+_REMEDY: Final = {
+    "401": _WHO_IS_IT,
+    "403": _WHO_IS_IT,
+    "404": "; check `ocpp_url`, and that the identity is registered",
+}
 
 
 def judge_connections(
@@ -69,7 +75,7 @@ def _refused(event: Event, index: int, *, is_first: bool) -> Finding:
         )
     return finding(
         "handshake.refused",
-        f"The CSMS refused the connection with HTTP {status}.",
+        f"The CSMS refused the connection with HTTP {status}{_REMEDY.get(str(status), '')}.",
         expected="HTTP 101",
         actual=f"HTTP {status} {reason}".strip(),
         event=index,

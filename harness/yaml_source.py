@@ -111,7 +111,8 @@ def read(path: Path) -> Source:
         content = path.read_bytes()
         text = content.decode("utf-8-sig")
     except OSError as error:
-        raise ScenarioError([Problem(Position(file, 1), f"cannot be read: {error}")]) from error
+        words = f"cannot be read: {error.strerror or error}"
+        raise ScenarioError([Problem(Position(file, 1), words)]) from error
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         problem = Problem(Position(file, line), "is not UTF-8 text", "save the file as UTF-8")

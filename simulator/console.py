@@ -26,6 +26,7 @@ _STYLE_OF_STATUS = {
     Status.UNAVAILABLE: "red",
 }
 _MASK = "***"
+_REMEDY_OF_401 = "; its password belongs into PREFLIGHT_PASSWORD"
 
 
 class Display:
@@ -45,7 +46,8 @@ class Display:
                 self._line(event, "═", "green", f"connected to {url} ({protocol})")
                 self._calls.clear()
             case EventKind.REFUSED:
-                self._line(event, "═", "red", f"no connection: {event.detail['reason']}")
+                remedy = _REMEDY_OF_401 if event.detail.get("status") == 401 else ""
+                self._line(event, "═", "red", f"no connection: {event.detail['reason']}{remedy}")
             case EventKind.CLOSED:
                 self._line(event, "═", "yellow", _closed(event.detail))
             case EventKind.FRAME:

@@ -121,7 +121,10 @@ def read_report(path: Path) -> Report:
     file = path / REPORT if path.is_dir() else path
     try:
         return from_text(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as exc:
+    except OSError as exc:
+        words = f"{file}: {exc.strerror or exc}; `preflight run` makes reports"
+        raise UnreadableReport(words) from exc
+    except UnicodeDecodeError as exc:
         raise UnreadableReport(f"{file}: {exc}") from exc
     except UnreadableReport as exc:
         raise UnreadableReport(f"{file}: {exc}") from exc

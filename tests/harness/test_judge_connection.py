@@ -67,7 +67,7 @@ def test_a_refusal_is_a_failure() -> None:
     (found,) = refused(401).judge().findings
 
     assert (found.rule, found.severity) == ("handshake.refused", Severity.FAILURE)
-    assert "401" in found.message
+    assert "HTTP 401; check its password under `identities`" in found.message
 
 
 def test_who_was_never_there_cannot_be_judged() -> None:

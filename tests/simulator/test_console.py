@@ -104,6 +104,7 @@ def test_beginnings_of_connections() -> None:
     screen.other(EventKind.OPENED, url="ws://x/CP", subprotocol="ocpp1.6", status=101)
     screen.other(EventKind.OPENED, url="ws://x/CP", subprotocol=None, status=101)
     screen.other(EventKind.REFUSED, url="ws://x/CP", reason="HTTP 404", status=404)
+    screen.other(EventKind.REFUSED, url="ws://x/CP", reason="HTTP 401", status=401)
     screen.other(EventKind.PING, payload="1")
     screen.other(EventKind.PONG, payload="1", round_trip_s=0.0123)
 
@@ -111,6 +112,7 @@ def test_beginnings_of_connections() -> None:
         "═ connected to ws://x/CP (ocpp1.6)",
         "═ connected to ws://x/CP (no subprotocol chosen)",
         "═ no connection: HTTP 404",
+        "═ no connection: HTTP 401; its password belongs into PREFLIGHT_PASSWORD",
         "→ ping",
         "← pong 12 ms",
     ]
