@@ -37,6 +37,7 @@ from harness.report.diagram import draw
 from harness.report.document import Known, Report, case_warnings
 from harness.report.failure import explain, frame_lines, headline
 from harness.report.frames import Frame, printable, printable_lines, read_frames
+from harness.report.summary import SET_NAMES
 from harness.results import CaseResult, Severity, StepResult, Verdict
 from simulator.trace import Direction, EventKind
 
@@ -144,7 +145,7 @@ class AllureFiller:
         result.labels = [label for label in result.labels if label.name not in _OUR_LABELS]
         suites = [outcome.profile.value, outcome.requirement.value]
         if outcome.case_set is not CaseSet.OFFICIAL:
-            suites = [outcome.case_set.value, outcome.profile.value]
+            suites = [SET_NAMES[outcome.case_set], outcome.profile.value]
         result.labels += [
             Label(LabelType.PARENT_SUITE, suites[0]),
             Label(LabelType.SUITE, suites[1]),

@@ -32,7 +32,7 @@ STYLES: Final = {
 }
 _SHOWN_WARNINGS: Final = 40
 _VALUE: Final = re.compile(r"\d[\w:.+-]*")
-_SETS: Final = {
+SET_NAMES: Final = {
     CaseSet.BEYOND: "Beyond the official cases",
     CaseSet.ROBUSTNESS: "Robustness",
 }
@@ -79,7 +79,7 @@ def _counts(report: Report) -> Table:
     table.add_section()
     for extra in report.sets:  # apart: they are no part of the certificate
         table.add_row(
-            _SETS[extra.case_set], *(_count(extra, name) for name in (*shown, "warnings"))
+            SET_NAMES[extra.case_set], *(_count(extra, name) for name in (*shown, "warnings"))
         )
     return table
 
@@ -144,7 +144,7 @@ def _performance(performance: Performance) -> Iterator[RenderableType]:
     if not performance.all_actions.count:
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Response times, ms")
+    table.add_column("Response times, ms", overflow="fold")  # a whole name, however narrow
     is_disturbed = performance.all_actions.disturbed > 0
     for name in ("count", "unanswered", "late", *(["disturbed"] * is_disturbed)):
         table.add_column(name, justify="right")
@@ -164,12 +164,12 @@ def _performance(performance: Performance) -> Iterator[RenderableType]:
     yield Text.assemble(
         "  ",
         ("How long the CSMS waits for us: ", "bold"),
-        _times_words(performance.our_answers, "answers"),
+        _times_words(performance.our_answers, "answer"),
     )
     yield Text.assemble(
         "  ",
         ("Network share (WebSocket ping): ", "bold"),
-        _times_words(performance.network, "round trips"),
+        _times_words(performance.network, "round trip"),
     )
     split = performance.split
     yield Text.assemble(
@@ -199,7 +199,7 @@ def _times_words(times: Times, what: str) -> str:
         return "not measured"
     return (
         f"median {_ms(times.median_s)} ms, p95 {_ms(times.p95_s)} ms, max {_ms(times.max_s)} ms"
-        f" ({times.count} {what})"
+        f" ({times.count} {what}{'s' * (times.count != 1)})"
     )
 
 
