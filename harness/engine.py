@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Final, TypeVar
@@ -122,6 +123,9 @@ class Engine:
         self._lag = LagMonitor()
         self._pools = Pools(self._identities, self._id_tags)
         self._slots = asyncio.Semaphore(options.concurrency)
+        # Fresh in every run and worker: a CSMS may keep reservations for ever.
+        begin = int(datetime.now(UTC).timestamp()) % 1_000_000 * 1_000
+        self._reservation_ids = count(begin + options.worker * 100 + 1)
         self._running: dict[Runner, asyncio.Task[CaseResult]] = {}
         self._waiting: set[asyncio.Task[tuple[Lease, _Slot]]] = set()
         self._cases: list[CaseResult] = []
@@ -334,6 +338,7 @@ class Engine:
             "vendor": station.vendor,
             "model": station.model,
             "serial_number": station.serial_number,
+            "new_reservation_id": next(self._reservation_ids),
             **{variable_of(role): tag for role, tag in lease.id_tags.items()},
             **{
                 f"{variable_of(role)}_other_case": tag.swapcase()

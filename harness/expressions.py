@@ -28,6 +28,7 @@ STANDARD_VARIABLES: Final = frozenset(
         "vendor",
         "model",
         "serial_number",
+        "new_reservation_id",
         "valid_id_tag",
         "valid_id_tag_2",
         "valid_id_tag_other_case",

@@ -18,12 +18,21 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
+from harness.engine import Engine, RunOptions
 from harness.loader import load_file
-from harness.model import Scenario
+from harness.model import Profile, Scenario
 from harness.results import CaseResult, Verdict
 from tests.faults import EveryAnswerBent, Slow, payload, with_field
 from tests.miniatures import Bend, Frames, Incoming, Link, Miniature, Order
-from tests.proofs import EXPIRY_S, PATIENT_S, Bench, obligations, official_scenarios, side_by_side
+from tests.proofs import (
+    EXPIRY_S,
+    PATIENT_S,
+    Bench,
+    obligations,
+    official_scenarios,
+    side_by_side,
+    system,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -398,3 +407,21 @@ async def test_requests_of_its_own_do_not_take_the_place_of_ordered_ones(
 
 
 CROSSED = {"TC_019_2_CSMS", "TC_021_CSMS", "TC_040_2_CSMS", "TC_054_CSMS", "TC_055_CSMS"}
+
+
+async def test_no_two_cases_share_a_reservation(tmp_path: Path) -> None:
+    """A Central System may keep reservations for ever, and refuse a number it knows."""
+    cases = [one for one in official_scenarios() if one.profile is Profile.RESERVATION]
+    async with Miniature() as miniature:
+        sut = system(miniature, tmp_path)
+        async with Engine(sut, RunOptions(run_dir=tmp_path, settle_s=0.05)) as engine:
+            results = (await engine.run(cases)).cases
+
+    asked = [
+        json.loads(event.text)[3]["reservationId"]
+        for result in results
+        for event in result.events
+        if '"ReserveNow"' in event.text
+    ]
+    assert len(asked) == len(set(asked)) == len(cases)
+    assert complaints(results) == []

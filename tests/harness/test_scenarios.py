@@ -53,6 +53,7 @@ VARIABLES: dict[str, Json] = {
     "vendor": "Vendor",
     "model": "Model",
     "serial_number": "1",
+    "new_reservation_id": 4242,
     "connection_timeout_s": 1,
     "unknown_vendor_id": "org.example",
     **{
