@@ -1,6 +1,7 @@
 """Diagnostics of charge points: asking for them, and what came."""
 
 import asyncio
+import re
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
@@ -127,11 +128,15 @@ async def get_diagnostics_file(
     except FileNotFoundError:
         raise _no_file(job_id) from None
     name = found.name.rpartition("/")[2] or f"diagnostics-{job_id}"
+    # RFC 6266 appendix D: curl and others know the plain parameter alone.
+    plain = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII).lstrip(".") or f"diagnostics-{job_id}"
     return FileAnswer(
         content,
         etag=f'"{found.sha256}"',
         headers={
-            "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+            "content-disposition": (
+                f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+            ),
             "x-content-type-options": "nosniff",  # it may be anything
         },
     )

@@ -50,7 +50,7 @@ async def test_diagnostics_come_by_http(
     fetched = await shared_api.get(f"{job}/file")
     assert fetched.content == content
     assert fetched.headers["content-disposition"] == (
-        "attachment; filename*=UTF-8''log%20%C3%A4.zip"
+        "attachment; filename=\"log__.zip\"; filename*=UTF-8''log%20%C3%A4.zip"
     )
     assert fetched.headers["x-content-type-options"] == "nosniff"
 
