@@ -111,6 +111,7 @@ class OcppServer:
         self._settings = settings
         self._store = store
         self._credentials = credentials
+        self._decisions = 0  # of operators; a handshake that saw fewer looks again
         self._server: Server | None = None
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -180,12 +181,14 @@ class OcppServer:
 
     def set_registration(self, identity: str, status: RegistrationStatus) -> None:
         """Tell a live session what the operator decided, after that was stored."""
+        self._decisions += 1
         session = self.registry.get(identity)
         if session is not None:
             session.decide(status)
 
     def disconnect(self, identity: str, reason: str = "") -> bool:
         """Close a charge point's connection; False when there is none."""
+        self._decisions += 1
         session = self.registry.get(identity)
         if session is None:
             return False
@@ -218,6 +221,7 @@ class OcppServer:
         if identity is None:
             return connection.respond(HTTPStatus.NOT_FOUND, "no charge point identity\n")
         try:
+            cast(_Connection, connection).decisions = self._decisions
             charge_point = await self._store.read(partial(charge_points.get, identity=identity))
             if charge_point is None and self._settings.unknown_charge_points is None:
                 _logger.info("%s: refused, unknown identity", identity)
@@ -276,6 +280,13 @@ class OcppServer:
             await connection.close(CloseCode.PROTOCOL_ERROR, "no common subprotocol")
             return
         identity, charge_point = admitted[0], admitted[1]
+        while connection.decisions != self._decisions:  # an operator decided during the handshake
+            connection.decisions = self._decisions
+            found = await self._store.read(partial(charge_points.get, identity=identity))
+            if found is None:
+                await connection.close(CloseCode.POLICY_VIOLATION, "not known any more")
+                return
+            charge_point = found
         connection.forget_handshake()
         told = last_told(charge_point)
         registration = stricter(charge_point.registration, told or charge_point.registration)
@@ -383,6 +394,7 @@ class _Connection(ServerConnection):
     ) -> None:
         super().__init__(protocol, server, **options)  # type: ignore[arg-type]
         self.admitted: tuple[str, ChargePoint | None] | None = None
+        self.decisions = 0  # how many an operator had taken when `admitted` was read
         self.session: Session | None = None
         self._connections = connections
         self._buffer = buffer

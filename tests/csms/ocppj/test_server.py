@@ -862,3 +862,63 @@ async def test_taken_port_is_an_os_error(system: System, tmp_path: Path) -> None
 def test_same_with_uvloop(scenario: Callable[[Path], Any], tmp_path: Path) -> None:
     """What depends on the transport holds in uvloop, which `csms serve` uses."""
     uvloop.run(scenario(tmp_path))
+
+
+class SlowChecker:
+    """Takes as long over a password as the test wants."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def check(self, verifier: str, password: bytes) -> bool:
+        self.asked.set()
+        await self.go_on.wait()
+        return True
+
+
+async def test_a_charge_point_removed_during_its_handshake_stays_out(tmp_path: Path) -> None:
+    """Who is not known any more when the password has been checked is not let in."""
+    async with running(tmp_path) as system:
+        checker = SlowChecker()
+        system.server._credentials = checker
+        await system.register("CP2", credential=credentials.for_key(KEY))
+        key = basic("CP2", bytes.fromhex(KEY))
+        opening = asyncio.create_task(_opened(system, "CP2", key))
+        await checker.asked.wait()
+
+        await system.store.write(partial(charge_points.remove, identity="CP2"))
+        assert system.server.disconnect("CP2") is False
+        checker.go_on.set()
+
+        client = await opening
+        assert (await close_of(client))[0] == 1008
+        assert system.server.registry.get("CP2") is None
+
+
+async def test_a_decision_during_the_handshake_counts(tmp_path: Path) -> None:
+    """A charge point rejected while its password is checked gets no commands."""
+    async with running(tmp_path) as system:
+        checker = SlowChecker()
+        system.server._credentials = checker
+        await system.register("CP2", credential=credentials.for_key(KEY))
+        key = basic("CP2", bytes.fromhex(KEY))
+        opening = asyncio.create_task(_opened(system, "CP2", key))
+        await checker.asked.wait()
+
+        rejected = RegistrationStatus.REJECTED
+        await system.store.write(
+            partial(charge_points.change, identity="CP2", registration=rejected, at=now())
+        )
+        system.server.set_registration("CP2", rejected)
+        checker.go_on.set()
+
+        client = await opening
+        await system.until_event("CP2", "connected")
+        with pytest.raises(CommandNotAllowed):
+            await system.server.commands.send("CP2", "ClearCache", {})
+        await client.close()
+
+
+async def _opened(system: System, identity: str, headers: dict[str, str]) -> ClientConnection:
+    return await system.connect(identity, additional_headers=headers)
