@@ -216,7 +216,7 @@ def _last_line(report: Report) -> Text:
     others = [case for case in cases if case.case_set is not CaseSet.OFFICIAL]
     text = _verdict_words(report, official)
     if others:
-        extra = f"beyond the official cases {_verdict_words(report, others)}"
+        extra = f"extended sets: {_verdict_words(report, others)}"
         text = f"{text}; {extra}" if official else extra
     style = "bold green" if report.exit_code == 0 else "bold red"
     return Text(f"{text or 'nothing ran'} in {report.run.duration_s:.1f} s", style=style)

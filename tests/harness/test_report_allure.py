@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import allure_commons
 import pytest
@@ -11,7 +12,7 @@ from allure_commons.logger import AllureMemoryLogger
 from allure_commons.model2 import Label
 from allure_commons.model2 import TestResult as AllureResult
 
-from harness.model import Scenario
+from harness.model import CaseSet, Scenario
 from harness.report.allure import (
     CATEGORIES,
     AllureCase,
@@ -85,6 +86,13 @@ def test_a_case_is_found_by_profile_severity_and_id(written: Written) -> None:
     assert labels["severity"] == "minor"
     assert result["name"] == "TC_010_CSMS  Remote start, cable plugged in first"
     assert {(link["type"], link["name"]) for link in result["links"]} == {("tms", "TC_010_CSMS")}
+
+
+def test_extended_sets_are_suites_of_their_own(written: Written) -> None:
+    """They carry the names of the summary, not those of the folders."""
+    result = written.fill(replace(failed_case(), case_set=CaseSet.BEYOND))
+
+    assert result["titlePath"] == ["Beyond the official cases", "Core"]
 
 
 def test_times_are_those_of_the_case(written: Written) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from harness.model import CaseSet
 from harness.report.document import Known, make_report
 from harness.report.failure import explain, headline
 from harness.report.summary import print_summary
@@ -23,12 +24,14 @@ from tests.harness.report_samples import (
 )
 
 
-def summary(found: RunResult, *, known: tuple[Known, ...] = (), terminal: bool = False) -> str:
+def summary(
+    found: RunResult, *, known: tuple[Known, ...] = (), terminal: bool = False, width: int = 140
+) -> str:
     """Return the printed summary of a run."""
     report = make_report(found, version="0", exit_code=1, known=known, problems=["a problem"])
     text = io.StringIO()
     colours = "truecolor" if terminal else "auto"
-    console = Console(file=text, width=140, force_terminal=terminal, color_system=colours)  # type: ignore[arg-type]
+    console = Console(file=text, width=width, force_terminal=terminal, color_system=colours)  # type: ignore[arg-type]
     print_summary(report, console, reports="reports/runs/X")
     return text.getvalue()
 
@@ -45,6 +48,24 @@ def test_the_summary_counts_per_profile() -> None:
     head = next(line for line in lines if line.startswith("Profile"))
     assert head == ("Profile passed failed inconclusive error not applicable not run warnings")
     assert "Core 1 1 1 1 1 1 1" in lines
+
+
+def test_extended_sets_are_counted_apart() -> None:
+    """Their lines have their own names, and the last line keeps them from the official cases."""
+    extra = replace(passed_case(), case_id="ROBUST_X", case_set=CaseSet.ROBUSTNESS)
+
+    lines = squeezed(summary(replace(run(), cases=(passed_case(), extra))))
+
+    assert any(line.startswith("Robustness 1 0 0 0 ") for line in lines)
+    assert lines[-1].startswith("1 passed; extended sets: 1 passed in ")
+
+
+def test_action_names_stay_whole_on_a_small_terminal() -> None:
+    """A name goes on in the next line; none is cut."""
+    lines = squeezed(summary(run(passed_case()), width=64))
+
+    first = next(index for index, line in enumerate(lines) if line.startswith("BootNotif"))
+    assert lines[first].split()[0] + lines[first + 1] == "BootNotification"
 
 
 def test_the_summary_names_what_did_not_pass() -> None:
