@@ -146,6 +146,8 @@ class Bench:
     ) -> None:
         self._miniature = miniature
         self._sut = system(miniature, folder, count=1, limit_s=limit_s, expiry_s=expiry_s)
+        # A fault is derived from one run and planted in another: numbers must be the same in both.
+        self.declare({"new_reservation_id": 7})
         self.ocpp_url = self._sut.ocpp_url
         self._folder = folder
 
