@@ -15,7 +15,7 @@ certify: $(INSTALLED)  ## Run all cases, the official ones first, against our CS
 	@preflight run --sut "$(SUT)" --strict --extended --html
 
 test: $(INSTALLED)  ## Run the tests
-	@pytest -n logical --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
+	@pytest -n logical --maxprocesses 4 --dist load --maxschedchunk 4 $(PYTEST_ARGS)
 
 check: $(INSTALLED)  ## Lint, format, types, import rules
 	ruff check .
