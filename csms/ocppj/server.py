@@ -40,7 +40,8 @@ FRAMES_PER_TURN: Final = 8  # of one charge point; then others have their turn
 LARGE_FRAME: Final = 65_536  # characters; larger ones are paced
 LARGE_FRAME_RATE: Final = 524_288  # bytes of large frames per second and charge point
 FLOOD_PAUSE_S: Final = 0.01  # for who has dozens of CALLs waiting; a sane charge point has three
-USELESS_PAUSE_S: Final = 0.001  # after what nobody can answer or match
+USELESS_PAUSE_S: Final = 0.001  # after what nobody can answer or match, or while UNREAD_BYTES wait
+UNREAD_BYTES: Final = 65_536  # of answers that a charge point does not read
 KERNEL_SEND_BYTES: Final = 65_536  # else the kernel hides for megabytes that a peer does not read
 MAX_CLOSE_REASON: Final = 100  # characters; RFC 6455 §5.5 has room for 123 bytes
 READ_BYTES: Final = 4096  # at a time; what is in them is parsed in one go, frame by tiny frame
@@ -332,7 +333,7 @@ class OcppServer:
             if session.is_full:
                 await session.room()
                 await asyncio.sleep(FLOOD_PAUSE_S)
-            elif not is_useful:
+            elif not is_useful or connection.transport.get_write_buffer_size() > UNREAD_BYTES:
                 await asyncio.sleep(USELESS_PAUSE_S)
             if len(data) > LARGE_FRAME:
                 with contextlib.suppress(TimeoutError):

@@ -23,7 +23,7 @@ from csms.storage.errors import DatabaseUnusable
 
 __all__ = ["READERS", "insert", "is_outage", "new_id", "open_engines", "to_json"]
 
-WAL_PAGES: Final = 4_000  # 16 MB; pages that change often are copied back more rarely
+WAL_PAGES: Final = 10_000  # 40 MB; pages that change often are copied back more rarely
 READERS: Final = 4
 BUSY_TIMEOUT_S: Final = 2.0  # less than the shortest answer timeout seen in charge points
 
