@@ -6,11 +6,13 @@ Errors are still SQLAlchemy's, so that an outage is recognised as one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Insert
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError
 
 _DIALECT = sqlite.dialect()
 
@@ -43,8 +45,25 @@ class FastInsert:
 
     def one(self, connection: Connection, *values: object) -> bool:
         """Insert a row; say whether it is there because of that."""
-        return connection.exec_driver_sql(self._text, self.row(*values)).rowcount > 0
+        with self._cursor(connection) as cursor:
+            cursor.execute(self._text, self.row(*values))
+            return bool(cursor.rowcount > 0)
 
     def many(self, connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
         """Insert what `row` returned."""
-        connection.exec_driver_sql(self._text, list(rows))
+        with self._cursor(connection) as cursor:
+            cursor.executemany(self._text, rows)
+
+    @contextmanager
+    def _cursor(self, connection: Connection) -> Iterator[Any]:
+        """Give a cursor of the driver within the connection's transaction."""
+        cursor = connection.connection.cursor()
+        try:
+            yield cursor
+        except connection.dialect.loaded_dbapi.Error as exc:
+            kind = connection.dialect.loaded_dbapi.Error
+            raise DBAPIError.instance(
+                self._text, None, exc, kind, hide_parameters=True, dialect=connection.dialect
+            ) from exc
+        finally:
+            cursor.close()

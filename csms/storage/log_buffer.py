@@ -19,8 +19,8 @@ from csms.storage.message_log import MessageLogLimits
 
 MAX_ENTRIES: Final = 20_000
 MAX_TEXT: Final = 64_000_000  # characters
-PORTION_ENTRIES: Final = 3000  # index pages are written once a portion; a few milliseconds
-PORTION_TEXT: Final = 4_000_000
+PORTION_ENTRIES: Final = 1500  # index pages are written once a portion; a few milliseconds
+PORTION_TEXT: Final = 2_000_000
 SEEN_EVERY: Final = timedelta(seconds=60)
 
 
