@@ -2,6 +2,7 @@
 
 import ast
 import os
+import json
 import re
 import shlex
 import tomllib
@@ -163,6 +164,16 @@ def test_the_lock_has_hashes_and_no_addresses() -> None:
     for entry in entries:
         assert re.match(r"[a-z0-9._-]+==\S+( ; .+)? \\\n", entry), entry[:80]
         assert "--hash=sha256:" in entry
+
+
+def test_the_lock_of_the_renderer_has_hashes_and_no_addresses() -> None:
+    """Each npm package is pinned and hashed; no address stands in the lock, whatever it is for."""
+    lock = (ROOT / "harness/report/npm/package-lock.json").read_text()
+    packages = [one for name, one in json.loads(lock)["packages"].items() if name]
+
+    assert "://" not in lock
+    assert packages
+    assert all(one["integrity"].startswith("sha512-") for one in packages)
 
 
 def project() -> dict[str, list[str]]:
