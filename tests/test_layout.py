@@ -1,8 +1,8 @@
 """The repository holds together: tests mirror sources, documents the code, the lock is clean."""
 
 import ast
-import os
 import json
+import os
 import re
 import shlex
 import tomllib
