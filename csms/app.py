@@ -51,6 +51,7 @@ from csms.operations.reservations import (
 from csms.operations.triggers import TriggerMessageEffect
 from csms.storage import api_tokens, file_jobs
 from csms.storage.firmware import stored_names as stored_firmware
+from csms.storage.noticed_events import SecurityEvents
 from csms.storage.store import Store
 from csms.web.api import create_api
 from csms.web.http_server import HttpServer
@@ -136,11 +137,18 @@ class CentralSystem:
     """A started Central System."""
 
     def __init__(
-        self, settings: Settings, ocpp: OcppServer, http: HttpServer, *, has_tokens: bool
+        self,
+        settings: Settings,
+        ocpp: OcppServer,
+        http: HttpServer,
+        security_events: SecurityEvents,
+        *,
+        has_tokens: bool,
     ) -> None:
         self._settings = settings
         self.ocpp = ocpp
         self.http = http
+        self.security_events = security_events
         self._has_tokens = has_tokens
 
     @property
@@ -205,6 +213,7 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
         firmware = FirmwareUpdates(store, files, file_settings, base_url=base_url, now=_now)
         diagnostics = Diagnostics(store, files, file_settings, base_url=base_url, now=_now)
         await settle_interrupted(store, at=_now())
+        events = SecurityEvents(store, _now)
         trigger_watch = TriggerWatch()
         expiry = ReservationExpiry(store, _now)
         credentials = CredentialChecker()
@@ -246,6 +255,7 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             local_lists=LocalLists(store, commanding, _now),
             now=_now,
             reservations=Reservations(store, commanding, _now),
+            security_events=events,
         )
         api = create_api(services, api_token=settings.api_token)
         http = HttpServer(api, host=settings.http_host, port=settings.http_port)
@@ -262,11 +272,12 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             await diagnostics.start()
             await expiry.start()
             services.is_serving.set()
-            yield CentralSystem(settings, ocpp, http, has_tokens=has_tokens)
+            yield CentralSystem(settings, ocpp, http, events, has_tokens=has_tokens)
         finally:
             services.is_serving.clear()
             await asyncio.gather(ocpp.close(), http.close(), diagnostics.close())
             await expiry.close()
+            await events.close()
     finally:
         await store.close()
 

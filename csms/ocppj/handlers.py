@@ -21,6 +21,7 @@ from csms.domain.file_jobs import JobKind
 from csms.domain.model import ChargePoint, IdTagInfo, RegistrationStatus
 from csms.domain.numbers import INT32_MAX, whole_number
 from csms.domain.registration import boot_interval_s, read_boot
+from csms.domain.security_events import read_event
 from csms.domain.statuses import read_status
 from csms.domain.times import format_time
 from csms.domain.transactions import read_start, read_stop
@@ -32,6 +33,7 @@ from csms.storage import (
     file_jobs,
     id_tags,
     meter_values,
+    security_events,
     statuses,
     transactions,
     triggers,
@@ -46,7 +48,6 @@ logger = logging.getLogger(__name__)
 NOTIFICATIONS: Final = frozenset(
     {
         "LogStatusNotification",
-        "SecurityEventNotification",
         "SignedFirmwareStatusNotification",
     }
 )
@@ -109,6 +110,7 @@ class Handlers:
             "FirmwareStatusNotification": partial(self._file_status, JobKind.FIRMWARE),
             "Heartbeat": self._heartbeat,
             "MeterValues": self._meter_values,
+            "SecurityEventNotification": self._security_event,
             "StartTransaction": self._start_transaction,
             "StatusNotification": self._status_notification,
             "StopTransaction": self._stop_transaction,
@@ -216,6 +218,20 @@ class Handlers:
             logger.error("%s: a triggered message was not noted: %s", received.identity, exc)
 
     async def _notification(self, received: Received) -> dict[str, Any]:
+        return {}
+
+    async def _security_event(self, received: Received) -> dict[str, Any]:
+        # Whatever its type is, nothing is answered (CS-SEC-07).
+        event = read_event(received.payload, received_at=received.received_at)
+        await self._store.write(
+            partial(
+                security_events.report,
+                identity=received.identity,
+                event=event,
+                at=received.received_at,
+                flags=received.quirks,
+            )
+        )
         return {}
 
     async def _start_transaction(self, received: Received) -> dict[str, Any]:

@@ -341,6 +341,25 @@ api_tokens = Table(
     Column("revoked_at", UtcDateTime),
 )
 
+security_events = Table(
+    "security_events",
+    metadata,
+    _id(),
+    Column("identity", Text),
+    Column("source", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("address", Text),
+    Column("timestamp", Text),  # as the charge point wrote it
+    Column("occurred_at", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    Column("flags", _Json, nullable=False),
+    Index(None, "identity", "id"),
+    Index(None, "source", "id"),
+)
+
 firmware = Table(
     "firmware",
     metadata,

@@ -23,6 +23,7 @@ from csms.web import (
     local_lists,
     problems,
     reservations,
+    security_events,
     transactions,
     triggers,
 )
@@ -42,6 +43,7 @@ V1_MODULES: Final = (
     reservations,
     triggers,
     jobs,
+    security_events,
 )
 
 _PROBLEM_SCHEMA: Final[dict[str, Any]] = {

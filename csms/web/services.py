@@ -21,6 +21,7 @@ from csms.operations.local_lists import LocalLists
 from csms.operations.locks import Locks
 from csms.operations.reservations import Reservations
 from csms.storage import charge_points
+from csms.storage.noticed_events import SecurityEvents
 from csms.storage.store import Store
 from csms.web.problems import Problem
 
@@ -40,6 +41,7 @@ class Services:
     diagnostics: Diagnostics
     local_lists: LocalLists
     reservations: Reservations
+    security_events: SecurityEvents
     is_serving: asyncio.Event = field(default_factory=asyncio.Event)
 
 

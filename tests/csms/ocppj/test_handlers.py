@@ -303,6 +303,7 @@ async def test_known_actions_are_core_and_notifications(station: Station) -> Non
         "FirmwareStatusNotification",
         "Heartbeat",
         "MeterValues",
+        "SecurityEventNotification",
         "StartTransaction",
         "StatusNotification",
         "StopTransaction",
