@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TypeAlias
 
 from simulator.session import Request
@@ -92,7 +93,88 @@ class TransferEnd:
     sha256: str = ""
 
 
-Output: TypeAlias = Transmit | Hangup | Notice | Ping | Download | Upload | CancelTransfer
+class KeyType(StrEnum):
+    """What kind of key pair a charge point makes for its certificate."""
+
+    RSA = "RSA"  # 2048 bits
+    ECDSA = "ECDSA"  # curve P-256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeCsr:
+    """Make a new key pair and a request to sign it; `ChargePoint.csr_made` wants the result.
+
+    Attributes:
+        number: which request this is.
+        common_name: CN of the subject.
+        organisation: O of the subject.
+    """
+
+    number: int
+    key_type: KeyType
+    common_name: str
+    organisation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsrEnd:
+    """What became of a `MakeCsr`.
+
+    Attributes:
+        problem: why there is none, for people; empty where there is.
+        csr_pem: the certificate signing request.
+        private_key_pem: PKCS #8, not encrypted.
+    """
+
+    problem: str = ""
+    csr_pem: str = ""
+    private_key_pem: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A certificate of the charge point, with its key.
+
+    Attributes:
+        chain_pem: its certificate first, then its issuers as far as they are known.
+        private_key_pem: PKCS #8, not encrypted.
+    """
+
+    chain_pem: str
+    private_key_pem: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCredentials:
+    """Connect in this way from the next time on; the connection there is stays as it is.
+
+    What is None stays as the endpoint of that profile has it.
+
+    Attributes:
+        security_profile: which endpoint is meant; only 1 and 2 send a password, only 3 shows a
+            certificate.
+        password: for Basic auth.
+        certificate: shown in the TLS handshake.
+        roots_pem: certificates to trust beside those the endpoint names.
+    """
+
+    security_profile: int
+    password: bytes | None = field(default=None, repr=False)
+    certificate: Credential | None = None
+    roots_pem: tuple[str, ...] = ()
+
+
+Output: TypeAlias = (
+    Transmit
+    | Hangup
+    | Notice
+    | Ping
+    | Download
+    | Upload
+    | CancelTransfer
+    | MakeCsr
+    | UseCredentials
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
