@@ -8,8 +8,6 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final
 
-from simulator.errors import LocalProtocolError
-
 
 class Registration(Enum):
     """Where a charge point stands with its CSMS."""
@@ -64,15 +62,3 @@ EVENT_OF_STATUS: Final = {
     "Pending": BootEvent.PENDING_RECEIVED,
     "Rejected": BootEvent.REJECTED_RECEIVED,
 }
-
-
-def advance(state: Registration, event: BootEvent) -> Registration:
-    """Return the state after `event`.
-
-    Raises:
-        LocalProtocolError: the table has no such move.
-    """
-    try:
-        return TRANSITIONS[state, event]
-    except KeyError:
-        raise LocalProtocolError(f"{event.name} cannot happen while {state.name}") from None

@@ -7,7 +7,6 @@ here they are put together.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from itertools import count
@@ -15,7 +14,7 @@ from typing import Final
 from uuid import uuid4
 
 from simulator import hearsay, inputs, payloads
-from simulator.answers import HANDLERS, OCCUPIED
+from simulator.answers import OCCUPIED
 from simulator.authorization import IdTagStore
 from simulator.boot import BootEvent, Registration
 from simulator.charging import Charging, is_busy
@@ -23,7 +22,7 @@ from simulator.clock import Moment
 from simulator.connector import LOCAL_LIST_CONFLICT, NO_ERROR, Connector, Status
 from simulator.delivery import Delivery
 from simulator.diagnostics import Diagnostics, DiagnosticsFile, write_file
-from simulator.errors import LocalProtocolError, RemoteProtocolError
+from simulator.errors import LocalProtocolError
 from simulator.firmware import INSTALL_S, Firmware
 from simulator.frames import (
     CALL,
@@ -34,7 +33,6 @@ from simulator.frames import (
     Unreadable,
     encode_call,
     encode_error,
-    encode_result,
     parse,
 )
 from simulator.keys import Configuration
@@ -45,10 +43,13 @@ from simulator.outputs import Hangup, Output, Ping, ScriptedAnswer, TransferEnd,
 from simulator.queue import TransactionQueue
 from simulator.registration import Registrar
 from simulator.reporting import StatusReports
+from simulator.responder import Responder, encode
 from simulator.session import Reply, Request
 from simulator.smart_charging import SmartCharging
 from simulator.transactions import Reason
 from simulator.wire import Wire
+
+__all__ = ["ChargePoint", "encode"]
 
 DEFAULT_POWER_W: Final = 11_040.0  # three phases, 230 V, 16 A
 DIAGNOSTICS_BYTES: Final = 20_000
@@ -148,8 +149,7 @@ class ChargePoint:
         self.diagnostics = Diagnostics(self.wire, make=self._write_diagnostics, numbers=numbers)
         self._diagnostics_bytes = diagnostics_bytes
         self.smart_charging = SmartCharging(self.wire, self.connectors, refresh=self.refresh)
-        self._scripted: dict[str, deque[ScriptedAnswer]] = {}
-        self._late_answers = 0
+        self._responder = Responder(self)
         self._soft_reset_waits = False
 
     # --- what can be seen ----------------------------------------------------------------------
@@ -176,7 +176,7 @@ class ChargePoint:
     @property
     def is_idle(self) -> bool:
         """Whether no CALL of ours waits or is open and no late answer is still to leave."""
-        return self.wire.session.is_idle and not self._late_answers
+        return self.wire.session.is_idle and self._responder.is_idle
 
     @property
     def cache(self) -> IdTagStore:
@@ -224,8 +224,7 @@ class ChargePoint:
         self.wire.is_connected = False
         for name in ("heartbeat", "queue", "ping"):
             self.wire.timers.cancel(name)
-        self.wire.timers.cancel_where(_is_late_answer)
-        self._late_answers = 0
+        self._responder.forget_late_answers()
         for reply in self.wire.session.connection_lost():
             reply.request.on_reply(reply, now)
         return self._finish(now)
@@ -239,13 +238,13 @@ class ChargePoint:
         self.registrar.note_activity(now)
         match frame:
             case Call():
-                self._answer(frame, now)
+                self._responder.answer(frame, now)
             case CallResult() | CallError():
                 reply = self.wire.session.receive(frame)
                 if reply is not None:
                     reply.request.on_reply(reply, now)
             case Unreadable(message_type=int(kind), message_id=str(message_id)) if kind == CALL:
-                self._transmit(
+                self.wire.transmit(
                     encode_error(message_id, "FormationViolation", "; ".join(frame.defects)[:255])
                 )
             case Unreadable():
@@ -305,7 +304,7 @@ class ChargePoint:
 
     def script_answer(self, action: str, answer: ScriptedAnswer, *, times: int = 1) -> None:
         """Answer the next `times` requests of `action` in this way."""
-        self._scripted.setdefault(action, deque()).extend([answer] * times)
+        self._responder.script(action, answer, times)
 
     def set_clock(self, ahead_s: float) -> None:
         """Let the charge point's own clock differ from true time, and stay so."""
@@ -316,61 +315,12 @@ class ChargePoint:
 
     def answer(self, call: Call, now: Moment) -> list[Output]:
         """Answer a CALL as scripted, or as the model sees fit."""
-        self._answer(call, now)
+        self._responder.answer(call, now)
         return self._finish(now)
-
-    def _answer(self, call: Call, now: Moment) -> None:
-        scripted = self._scripted.get(call.action)
-        script = scripted.popleft() if scripted else ScriptedAnswer()
-        if script.is_silent:
-            return
-        follow_up: Callable[[Moment], object] | None = None
-        answer: CallResult | CallError
-        if script.error_code:
-            details = dict(script.error_details)
-            answer = CallError(
-                call.message_id, script.error_code, script.error_description, details
-            )
-        elif script.payload is not None:
-            answer = CallResult(call.message_id, dict(script.payload))
-        elif self.is_active and self.registration is Registration.REJECTED:
-            return  # a rejected charge point does not answer (§4.2)
-        else:
-            answer, follow_up = self._respond(call, now)
-
-        def leave(now: Moment) -> None:
-            self._transmit(encode(answer))
-            # Deeds need power; without it the line is in the hands of a script.
-            if follow_up is not None and self.is_active and self.wire.has_power:
-                follow_up(now)
-
-        if script.delay_s <= 0:
-            leave(now)
-            return
-
-        def leave_late(now: Moment) -> None:
-            self._late_answers -= 1
-            leave(now)
-
-        self._late_answers += 1
-        name = (_LATE_ANSWER, call.message_id, self._late_answers)
-        self.wire.timers.set(name, now.s + script.delay_s, leave_late)
 
     def respond(self, call: Call, now: Moment) -> CallResult | CallError:
         """Return the model's own answer, without the deeds that follow it."""
-        return self._respond(call, now)[0]
-
-    def _respond(
-        self, call: Call, now: Moment
-    ) -> tuple[CallResult | CallError, Callable[[Moment], object] | None]:
-        if call.defects:
-            return CallError(call.message_id, "FormationViolation", call.defects[0]), None
-        try:
-            request = payloads.read_request(call.action, call.payload)
-            response = HANDLERS[call.action](self, request, now)
-        except RemoteProtocolError as exc:
-            return CallError(call.message_id, exc.code, exc.description), None
-        return CallResult(call.message_id, response.payload), response.follow_up
+        return self._responder.respond(call, now)[0]
 
     # --- what answers ask for ------------------------------------------------------------------
 
@@ -468,8 +418,8 @@ class ChargePoint:
         self.wire.outputs.append(Hangup())
 
     def _go_down(self, reason: Reason, now: Moment) -> None:
+        self._responder.forget_late_answers()
         self.wire.timers.clear()
-        self._late_answers = 0
         self._soft_reset_waits = False
         self.charging.stop_all(reason, now)
         self.charging.forget_volatile(now)
@@ -545,9 +495,6 @@ class ChargePoint:
         for connector in reversed(self.connectors.values()):  # 0 follows the others
             self.refresh(connector, now)
 
-    def _transmit(self, text: str, request: Request | None = None) -> None:
-        self.wire.outputs.append(Transmit(text, request))
-
     def _finish(self, now: Moment) -> list[Output]:
         """Send what may be sent, and hand all outputs over."""
         self.smart_charging.apply(now)
@@ -561,7 +508,9 @@ class ChargePoint:
             request = self.wire.session.next(now)
             if request is not None:
                 payload = request.payload() if callable(request.payload) else request.payload
-                self._transmit(encode_call(request.message_id, request.action, payload), request)
+                self.wire.transmit(
+                    encode_call(request.message_id, request.action, payload), request
+                )
         outputs = self.wire.outputs
         self.wire.outputs = []
         if any(isinstance(output, Transmit) for output in outputs):
@@ -572,17 +521,3 @@ class ChargePoint:
         """Whether a soft reset need not wait any longer for its StopTransactions."""
         is_delivered = len(self._queue) == 0 and self.wire.session.is_idle
         return is_delivered or self._queue.is_stuck or not self.wire.is_online
-
-
-_LATE_ANSWER: Final = "late answer"
-
-
-def _is_late_answer(name: object) -> bool:
-    return isinstance(name, tuple) and name[0] == _LATE_ANSWER
-
-
-def encode(answer: CallResult | CallError) -> str:
-    """Return the text of an answer."""
-    if isinstance(answer, CallResult):
-        return encode_result(answer.message_id, answer.payload)
-    return encode_error(answer.message_id, answer.code, answer.description, answer.details)

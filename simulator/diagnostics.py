@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from simulator.clock import Moment
-from simulator.errors import LocalProtocolError
+from simulator.moves import advance
 from simulator.outputs import CancelTransfer, TransferEnd, Upload
 from simulator.progress import IDLE, Attempts, StatusFeed
 from simulator.wire import Wire
@@ -58,18 +58,6 @@ TRANSITIONS: Final[dict[tuple[Phase, Step], Phase]] = {
     (_P.UPLOADING, _S.GIVEN_UP): _P.IDLE,
     (_P.UPLOADING, _S.INTERRUPTED): _P.RETRYING,
 }
-
-
-def advance(phase: Phase, step: Step) -> Phase:
-    """Return the phase after `step`.
-
-    Raises:
-        LocalProtocolError: the table has no such move.
-    """
-    try:
-        return TRANSITIONS[phase, step]
-    except KeyError:
-        raise LocalProtocolError(f"{step.name} cannot happen while {phase.name}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +217,7 @@ class Diagnostics:
         self._last_status = IDLE
 
     def _move(self, step: Step) -> None:
-        self.phase = advance(self.phase, step)
+        self.phase = advance(TRANSITIONS, self.phase, step)
 
     def _tell(self, status: str) -> None:
         self._last_status = status

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from simulator.clock import Moment
 from simulator.connector import Connector
-from simulator.errors import LocalProtocolError
+from simulator.moves import advance
 from simulator.outputs import CancelTransfer, Download, TransferEnd
 from simulator.progress import IDLE, Attempts, StatusFeed
 from simulator.wire import Wire
@@ -73,18 +73,6 @@ TRANSITIONS: Final[dict[tuple[Phase, Step], Phase]] = {
     (_P.INSTALLING, _S.INTERRUPTED): _P.RESTARTING,
     (_P.RESTARTING, _S.TOLD): _P.IDLE,
 }
-
-
-def advance(phase: Phase, step: Step) -> Phase:
-    """Return the phase after `step`.
-
-    Raises:
-        LocalProtocolError: the table has no such move.
-    """
-    try:
-        return TRANSITIONS[phase, step]
-    except KeyError:
-        raise LocalProtocolError(f"{step.name} cannot happen while {phase.name}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +277,7 @@ class Firmware:
         self._wire.timers.cancel("firmware")
 
     def _move(self, step: Step) -> None:
-        self.phase = advance(self.phase, step)
+        self.phase = advance(TRANSITIONS, self.phase, step)
 
     def _tell(self, status: str) -> None:
         self._last_status = status

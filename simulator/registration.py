@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from simulator.boot import EVENT_OF_STATUS, TRANSITIONS, BootEvent, Registration, advance
+from simulator.boot import EVENT_OF_STATUS, TRANSITIONS, BootEvent, Registration
 from simulator.clock import Moment, parse_time
 from simulator.frames import CallResult
+from simulator.moves import advance
 from simulator.session import Outcome, Reply
 from simulator.wire import Wire
 
@@ -50,7 +51,7 @@ class Registrar:
 
     def move(self, event: BootEvent) -> None:
         """Take a move of the table."""
-        self.state = advance(self.state, event)
+        self.state = advance(TRANSITIONS, self.state, event)
         self._wire.has_power = self.state is not Registration.OFF
         self._wire.is_registered = self.state is Registration.ACCEPTED
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from simulator.clock import Moment, format_time
 from simulator.keys import Configuration
-from simulator.outputs import Notice, Output
+from simulator.outputs import Notice, Output, Transmit
 from simulator.session import Reply, Request, Session
 from simulator.timers import Timers
 
@@ -55,6 +55,10 @@ class Wire:
         """Put a CALL in line; `then` is told how it ended."""
         timeout_s = float(self.keys.integer("MessageTimeout"))
         self.session.submit(Request(action, payload, self._new_message_id(), timeout_s, then))
+
+    def transmit(self, text: str, request: Request | None = None) -> None:
+        """Write a text; `request` is the CALL of ours it carries, if it carries one."""
+        self.outputs.append(Transmit(text, request))
 
     def notice(self, text: str) -> None:
         """Tell whoever stands before the charge point."""

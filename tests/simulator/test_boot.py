@@ -6,14 +6,15 @@ from itertools import product
 
 import pytest
 
-from simulator.boot import TRANSITIONS, BootEvent, Registration, advance
+from simulator.boot import TRANSITIONS, BootEvent, Registration
 from simulator.errors import LocalProtocolError
+from simulator.moves import advance
 
 
 @pytest.mark.parametrize(("state", "event"), sorted(TRANSITIONS, key=str))
 def test_legal_moves(state: Registration, event: BootEvent) -> None:
     """Every pair of the table leads where it says."""
-    assert advance(state, event) is TRANSITIONS[state, event]
+    assert advance(TRANSITIONS, state, event) is TRANSITIONS[state, event]
 
 
 def test_every_other_pair_is_refused() -> None:
@@ -23,7 +24,7 @@ def test_every_other_pair_is_refused() -> None:
     assert len(others) > 30
     for state, event in others:
         with pytest.raises(LocalProtocolError, match=state.name):
-            advance(state, event)
+            advance(TRANSITIONS, state, event)
 
 
 def test_only_an_answer_leads_to_acceptance() -> None:
