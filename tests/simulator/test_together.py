@@ -119,12 +119,13 @@ def test_every_order_of_events_keeps_the_rules(steps: list[tuple[object, ...]]) 
     for number in (1, 2):
         for event in ("clear_fault", "press_stop", "unplug"):
             attempt(rig, (event, number))
-    rig.advance(100)
-    while rig.transfers:
-        rig.transferred()
-        rig.advance(40)
-    if rig.hangups:
-        rig.reconnect_after_hangup()
+    for _ in range(2):  # a second order may wait for the end of the first
+        rig.advance(100)
+        while rig.transfers:
+            rig.transferred()
+            rig.advance(40)
+        if rig.hangups:
+            rig.reconnect_after_hangup()
     rig.advance(100)
     assert rig.charge_point.firmware.phase is Phase.IDLE
     assert len(rig.charge_point.charging.reserving.book) == 0
