@@ -62,6 +62,8 @@ _REQUIRED: dict[str, dict[str, type]] = {
     "Authorize": {"idTag": str},
     "BootNotification": {"chargePointVendor": str, "chargePointModel": str},
     "MeterValues": {"connectorId": int, "meterValue": list},
+    "SecurityEventNotification": {"type": str, "timestamp": str},
+    "SignCertificate": {"csr": str},
     "StatusNotification": {"connectorId": int, "errorCode": str, "status": str},
 }
 _OTHER_ACTIONS = {
@@ -69,6 +71,8 @@ _OTHER_ACTIONS = {
     "DiagnosticsStatusNotification",
     "FirmwareStatusNotification",
     "Heartbeat",
+    "LogStatusNotification",
+    "SignedFirmwareStatusNotification",
     "StartTransaction",
     "StopTransaction",
 }
@@ -195,14 +199,7 @@ class Miniature:
             self._serve,
             "127.0.0.1",
             0,
-            subprotocols=self.subprotocols,  # type: ignore[arg-type]  # plain text to a NewType
-            process_request=self._admit,
-            **{
-                "compression": None,
-                "ping_interval": None,
-                "close_timeout": 1,
-                **self.serve_options,
-            },
+            **self._serve_settings(),
         )
         return self
 
@@ -216,6 +213,16 @@ class Miniature:
         self._server.close()
         await self._server.wait_closed()
 
+    def _serve_settings(self) -> dict[str, Any]:
+        return {
+            "subprotocols": self.subprotocols,
+            "process_request": self._admit,
+            "compression": None,
+            "ping_interval": None,
+            "close_timeout": 1,
+            **self.serve_options,
+        }
+
     @property
     def url(self) -> str:
         """The endpoint, without an identity."""
@@ -226,7 +233,7 @@ class Miniature:
         """Where an operator's program posts commands: `/<identity>/<action>`, body = payload."""
         return f"http://127.0.0.1:{self._commands.sockets[0].getsockname()[1]}"
 
-    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         if self.refuse is None:
             return None
         return connection.respond(self.refuse, self.refuse_body)
@@ -270,6 +277,9 @@ class Miniature:
             return
         answer = [4, message_id, fault, "", {}] if fault else [3, message_id, self._answer(call)]
         await link.send(await link.bend.answers(link, call, json.dumps(answer)))
+        await self._answered(link, call)
+
+    async def _answered(self, link: Link, call: Incoming) -> None:
         await link.bend.answered(link, call)
 
     def _answer(self, call: Incoming) -> dict[str, Any]:
