@@ -15,8 +15,8 @@ from enum import StrEnum
 class EventKind(StrEnum):
     """What one event on the wire is."""
 
-    OPENED = "opened"  # the WebSocket handshake succeeded; detail: status, subprotocol, url
-    REFUSED = "refused"  # it did not; detail: reason, status (where an HTTP answer came), url
+    OPENED = "opened"  # the WebSocket handshake succeeded; detail: status, subprotocol, url, tls
+    REFUSED = "refused"  # it did not; detail: reason, kind, phase, status, alert, url, tls
     FRAME = "frame"  # a text message in `direction`; text: as it was on the wire
     BINARY = "binary"  # a binary message in `direction`; text: hexadecimal
     PING = "ping"  # our ping left; detail: payload
@@ -46,6 +46,9 @@ class Event:
         detail: what the kind says belongs there, JSON values only. `by` of CLOSED is
             ``csms`` (it sent the first close frame), ``charge_point`` (we did), ``lost`` (the
             transport ended without a close handshake) or ``dropped`` (we cut it on purpose).
+            `kind` and `phase` of REFUSED are those of `simulator.errors`, `status` is None where no
+            HTTP answer came, `alert` empty without one. `tls` is `simulator.tls.TlsFacts` as JSON,
+            None where no TLS handshake came to its end.
     """
 
     kind: EventKind

@@ -7,33 +7,41 @@ read. Text is never re-serialised. Pings are explicit, compression and proxies a
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
-import ssl
+import re
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 from urllib.parse import quote
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
+from websockets.client import ClientProtocol
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
     InvalidMessage,
     InvalidStatus,
-    InvalidURI,
-    NegotiationError,
+    WebSocketException,
 )
 from websockets.typing import Subprotocol
+from websockets.uri import WebSocketURI, parse_uri
 
 from simulator.clock import Moment
-from simulator.errors import HandshakeRefused
+from simulator.errors import HandshakeRefused, LocalProtocolError, Phase, RefusalKind
+from simulator.tls import TlsFacts, TlsOffer, TlsProblem
+from simulator.tls_stream import TlsStream
 from simulator.trace import Direction, Event, EventKind
 
 MAX_MESSAGE_BYTES = 16 * 2**20
 CLOSE_TIMEOUT_S = 1.0
+
+T = TypeVar("T")
 
 # websockets logs every refused handshake and broken frame; all of that is in the trace.
 _logger = logging.getLogger("simulator.websocket")
@@ -54,12 +62,14 @@ class Endpoint:
         url: endpoint without the identity, which is appended percent-encoded (OCPP-J 1.6 §3.1.1).
         password: raw bytes for Basic authentication, None for none (§6.2.2).
         subprotocols: what is offered, in order of preference; empty offers nothing.
+        tls: how a ``wss`` address is connected to; None: as `TlsOffer` does by itself.
     """
 
     url: str
     identity: str
-    password: bytes | None = None
+    password: bytes | None = field(default=None, repr=False)
     subprotocols: tuple[str, ...] = ("ocpp1.6",)
+    tls: TlsOffer | None = None
 
     @property
     def full_url(self) -> str:
@@ -72,14 +82,6 @@ class Endpoint:
             return {}
         credentials = self.identity.encode() + b":" + self.password
         return {"Authorization": f"Basic {b64encode(credentials).decode()}"}
-
-
-class _Connect(connect):
-    """A handshake that takes a redirect for the answer it is."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """Never follow: a charge point's address is what the operator configured."""
-        return exc
 
 
 class Connection:
@@ -196,6 +198,150 @@ class Connection:
         )
 
 
+class _Socket(ClientConnection):
+    """A WebSocket that remembers how its transport ended."""
+
+    lost_by: Exception | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note why; None is an end in order."""
+        self.lost_by = exc
+        super().connection_lost(exc)
+
+
+class _Attempt:
+    """One try to get through to a server, step by step, so that its end can be told exactly."""
+
+    def __init__(self, url: str, offer: TlsOffer | None) -> None:
+        self._url = url
+        self._offer = offer
+        self._transport: asyncio.BaseTransport | None = None
+        self._stream: TlsStream | None = None
+        self._socket: _Socket | None = None
+        self._phase = Phase.TCP
+
+    @property
+    def facts(self) -> TlsFacts | None:
+        """What TLS agreed on, where it did."""
+        return None if self._stream is None else self._stream.engine.facts
+
+    async def look(self, timeout_s: float) -> None:
+        """Go as far as the end of the TLS handshake, and say farewell.
+
+        Raises:
+            CannotOffer: our own TLS cannot offer what is wanted.
+            HandshakeRefused: the handshake failed.
+        """
+        stream = await self._run(self._open_tls, timeout_s)
+        stream.close()
+
+    async def open(self, endpoint: Endpoint, timeout_s: float) -> ClientConnection:
+        """Return the open WebSocket.
+
+        Raises:
+            CannotOffer: our own TLS cannot offer what the endpoint wants.
+            HandshakeRefused: no WebSocket came about.
+        """
+        return await self._run(partial(self._open, endpoint), timeout_s)
+
+    async def _run(self, step: Callable[[WebSocketURI], Awaitable[T]], timeout_s: float) -> T:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await step(parse_uri(self._url))
+        except BaseException as exc:
+            if isinstance(self._transport, asyncio.Transport):
+                self._transport.abort()
+            if isinstance(exc, (OSError, EOFError, ValueError, WebSocketException)):
+                raise self._refusal(exc, timeout_s) from exc
+            raise
+
+    async def _open(self, endpoint: Endpoint, uri: WebSocketURI) -> ClientConnection:
+        protocol = ClientProtocol(
+            uri,
+            subprotocols=[Subprotocol(name) for name in endpoint.subprotocols] or None,
+            max_size=MAX_MESSAGE_BYTES,
+            logger=_logger,
+        )
+        stream = await self._open_tls(uri) if uri.secure else None
+        socket = _Socket(protocol, ping_interval=None, close_timeout=CLOSE_TIMEOUT_S)
+        self._socket = socket
+        if stream is not None:
+            stream.start(socket)
+        else:
+            await self._open_tcp(uri, socket)
+        self._phase = Phase.HTTP
+        await socket.handshake(endpoint.headers())
+        return socket
+
+    async def _open_tls(self, uri: WebSocketURI) -> TlsStream:
+        self._stream = TlsStream(self._offer or TlsOffer(), uri.host)
+        await self._open_tcp(uri, self._stream)
+        self._phase = Phase.TLS
+        await self._stream.shake_hands()
+        return self._stream
+
+    async def _open_tcp(self, uri: WebSocketURI, protocol: asyncio.Protocol) -> None:
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_connection(lambda: protocol, uri.host, uri.port)
+
+    def _refusal(self, exc: Exception, timeout_s: float) -> HandshakeRefused:
+        """Say in words for people why nothing came about."""
+        if isinstance(exc, TimeoutError):
+            reason = f"timeout: no answer within {timeout_s:g} s from {self._url}"
+            return HandshakeRefused(reason, kind=RefusalKind.TIMEOUT, phase=self._phase)
+        if isinstance(exc, TlsProblem):
+            return _tls_refusal(exc)
+        if self._phase is Phase.TCP:
+            return self._tcp_refusal(exc)
+        return self._http_refusal(exc)
+
+    def _tcp_refusal(self, exc: Exception) -> HandshakeRefused:
+        kind = RefusalKind.UNREACHABLE
+        if not isinstance(exc, OSError):
+            reason = f"not a WebSocket address: {exc}"
+        elif _is_refused(exc):
+            kind = RefusalKind.CLOSED_PORT
+            reason = f"unreachable: nothing listens at {self._url}"
+        elif isinstance(exc, ConnectionResetError):
+            kind, reason = RefusalKind.RESET, "reset: the connection was cut as it was made"
+        else:
+            reason = f"unreachable: {exc}"
+        return HandshakeRefused(reason, kind=kind, phase=Phase.TCP)
+
+    def _http_refusal(self, exc: Exception) -> HandshakeRefused:
+        lost_by = self._socket.lost_by if self._socket is not None else None
+        status = None
+        if isinstance(lost_by, TlsProblem):
+            return _tls_refusal(lost_by)
+        if isinstance(exc, InvalidStatus):
+            status = exc.response.status_code
+            phrase = f"HTTP {status} {exc.response.reason_phrase}".rstrip()
+            kind, reason = RefusalKind.HTTP, f"the server answered {phrase}"
+        elif isinstance(exc, InvalidMessage) and not isinstance(exc.__cause__, EOFError):
+            kind = RefusalKind.NOT_HTTP
+            reason = f"the answer is no HTTP: {exc.__cause__ or exc}"
+        elif isinstance(exc, InvalidHandshake) and not isinstance(exc, InvalidMessage):
+            kind, status = RefusalKind.HTTP, 101
+            reason = f"the server answered HTTP 101, but {exc}"
+        elif lost_by is None:
+            kind = RefusalKind.EOF
+            reason = "EOF: the server closed the connection without an answer"
+        else:
+            kind = RefusalKind.RESET
+            reason = "reset: the connection was cut during the handshake"
+        return HandshakeRefused(reason, kind=kind, phase=Phase.HTTP, status=status)
+
+
+def _tls_refusal(problem: TlsProblem) -> HandshakeRefused:
+    return HandshakeRefused(problem.reason, kind=problem.kind, phase=Phase.TLS, alert=problem.alert)
+
+
+def _is_refused(exc: OSError) -> bool:
+    """Whether every address of the server refused; asyncio makes one text of several errors."""
+    codes = set(re.findall(r"\[Errno (\d+)\]", str(exc)))
+    return isinstance(exc, ConnectionRefusedError) or codes == {str(errno.ECONNREFUSED)}
+
+
 async def open_connection(
     endpoint: Endpoint,
     *,
@@ -209,63 +355,62 @@ async def open_connection(
     means is for the judge.
 
     Raises:
+        CannotOffer: our own TLS cannot offer what the endpoint wants; nothing is recorded.
         HandshakeRefused: an HTTP answer other than 101, or none, or an unusable one.
+        LocalProtocolError: the endpoint does not look at the server's certificate.
     """
+    if endpoint.tls is not None and not endpoint.tls.checks_server:
+        raise LocalProtocolError("nothing is said to a server whose certificate is not checked")
     url = endpoint.full_url
+    attempt = _Attempt(url, endpoint.tls)
 
     def note(kind: EventKind, detail: dict[str, object]) -> None:
         now = read_clock()
+        tls = None if attempt.facts is None else attempt.facts.as_detail()
+        detail = {**detail, "url": url, "tls": tls}
         record(Event(kind, endpoint.identity, number, now.at, now.s, detail=detail))
 
     try:
-        socket = await _Connect(
-            url,
-            subprotocols=[Subprotocol(name) for name in endpoint.subprotocols] or None,
-            compression=None,
-            additional_headers=endpoint.headers(),
-            proxy=None,
-            open_timeout=timeout_s,
-            ping_interval=None,
-            close_timeout=CLOSE_TIMEOUT_S,
-            max_size=MAX_MESSAGE_BYTES,
-            logger=_logger,
-        )
-    except (OSError, InvalidHandshake, InvalidURI, ValueError, EOFError) as exc:
-        refused = _refusal(exc, endpoint=endpoint, timeout_s=timeout_s)
+        socket = await attempt.open(endpoint, timeout_s)
+    except HandshakeRefused as refused:
         note(
             EventKind.REFUSED,
-            {"reason": refused.reason, "status": refused.status, "url": url},
+            {
+                "reason": refused.reason,
+                "kind": refused.kind.value,
+                "phase": refused.phase.value,
+                "status": refused.status,
+                "alert": refused.alert,
+            },
         )
-        raise refused from exc
-    note(EventKind.OPENED, {"status": 101, "subprotocol": socket.subprotocol, "url": url})
+        raise
+    note(EventKind.OPENED, {"status": 101, "subprotocol": socket.subprotocol})
     return Connection(socket, identity=endpoint.identity, number=number, record=record)
 
 
-def _refusal(exc: Exception, *, endpoint: Endpoint, timeout_s: float) -> HandshakeRefused:
-    """Say in words for people why no WebSocket came about."""
-    where = endpoint.url
-    if isinstance(exc, InvalidStatus):
-        response = exc.response
-        phrase = f"HTTP {response.status_code} {response.reason_phrase}".rstrip()
-        return HandshakeRefused(f"the server answered {phrase}", status=response.status_code)
-    if isinstance(exc, NegotiationError):
-        return HandshakeRefused(f"the server answered HTTP 101, but {exc}", status=101)
-    if isinstance(exc, TimeoutError):
-        return HandshakeRefused(f"timeout: no answer within {timeout_s:g} s from {where}")
-    if isinstance(exc, ConnectionRefusedError):
-        return HandshakeRefused(f"unreachable: nothing listens at {where}")
-    if isinstance(exc, ssl.SSLError):
-        return HandshakeRefused(f"TLS failed: {exc.reason or exc}")
-    if isinstance(exc, InvalidMessage):
-        if isinstance(exc.__cause__, ConnectionResetError):
-            return HandshakeRefused("reset: the connection was cut during the handshake")
-        if isinstance(exc.__cause__, EOFError):
-            return HandshakeRefused("EOF: the server closed the connection without an answer")
-        return HandshakeRefused(f"the answer is no HTTP: {exc.__cause__ or exc}")
-    if isinstance(exc, ConnectionError):
-        return HandshakeRefused("reset: the connection was cut during the handshake")
-    if isinstance(exc, InvalidURI | ValueError) and not isinstance(exc, OSError):
-        return HandshakeRefused(f"not a WebSocket address: {exc}")
-    if isinstance(exc, InvalidHandshake):
-        return HandshakeRefused(f"the answer is no WebSocket handshake: {exc}")
-    return HandshakeRefused(f"unreachable: {exc}")
+@dataclass(frozen=True, slots=True)
+class TlsProbe:
+    """How one TLS handshake ended.
+
+    Attributes:
+        facts: what was agreed on, None where nothing was. In TLS 1.3 that says nothing of our own
+            certificate: a server refuses it after the handshake.
+        refusal: why it failed, None where it did not.
+    """
+
+    facts: TlsFacts | None
+    refusal: HandshakeRefused | None
+
+
+async def probe_tls(url: str, offer: TlsOffer, *, timeout_s: float) -> TlsProbe:
+    """Make one TLS handshake with the server of a ``wss`` address, and hang up.
+
+    Raises:
+        CannotOffer: our own TLS cannot offer this.
+    """
+    attempt = _Attempt(url, offer)
+    try:
+        await attempt.look(timeout_s)
+    except HandshakeRefused as refusal:
+        return TlsProbe(attempt.facts, refusal)
+    return TlsProbe(attempt.facts, None)
