@@ -15,6 +15,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -171,7 +172,7 @@ class CentralSystem:
         )
         without = (
             "a key or password is required"
-            if self._settings.require_basic_auth
+            if _lowest_profile(self._settings)
             else "charge points for which no key or password is set may connect without"
         )
         api = (
@@ -226,6 +227,7 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             credentials=SettlingChecker(credentials, store),
             now=_now,
         )
+            events=events,
         credential_locks, list_locks, reservation_locks = Locks(), Locks(), Locks()
         profiles = ChargingProfileEffect(store, _now)
         effects: dict[str, Effect] = {
@@ -321,7 +323,9 @@ def _ocpp_settings(settings: Settings) -> OcppSettings:
         host=settings.ocpp_host,
         port=settings.ocpp_port,
         unknown_charge_points=None if unknown == "refuse" else RegistrationStatus(unknown),
-        require_basic_auth=settings.require_basic_auth,
+        tls_host=settings.tls_host,
+        tls_port=settings.tls_port,
+        lowest_security_profile=_lowest_profile(settings),
         subprotocol_mismatch="close" if settings.subprotocol_mismatch == "close" else "reject",
         max_frame_bytes=settings.max_frame_bytes,
         send_buffer_bytes=settings.send_buffer_bytes,
@@ -332,6 +336,20 @@ def _ocpp_settings(settings: Settings) -> OcppSettings:
 
 
 def _file_settings(settings: Settings) -> FileSettings:
+def _lowest_profile(settings: Settings) -> int:
+    """Return the lowest security profile let in: an open door is for this machine alone."""
+    if settings.lowest_security_profile is not None:
+        return settings.lowest_security_profile
+    return 0 if _is_loopback(settings.ocpp_host) else 1
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
     directory = settings.files_directory or f"{make_url(settings.database).database}.files"
     return FileSettings(
         directory=Path(directory).absolute(),

@@ -55,6 +55,8 @@ class Option:
                 return str(self.default).lower()
             case float():
                 return f"{self.default:g}"
+            case tuple():
+                return ",".join(self.default)
         return str(self.default)
 
     @property
@@ -148,6 +150,11 @@ def _read_public_url(value: object) -> str:
     return url
 
 
+def _read_names(value: object) -> tuple[str, ...]:
+    names = value if isinstance(value, list) else _text(value).split(",")
+    return tuple(dict.fromkeys(_text(name) for name in names))
+
+
 def _read_ports(value: object) -> range:
     first, dash, last = _text(value).partition("-")
     ports = range(int(first), int(last if dash else first) + 1)
@@ -171,6 +178,8 @@ PUBLIC_URL: Final = Kind(
     "a URL such as https://csms.example.com or http://10.0.0.5:8080", _read_public_url, "URL"
 )
 DIRECTORY: Final = Kind("a directory", _text, "DIRECTORY")
+PEM_FILE: Final = Kind("a PEM file", _text, "FILE")
+NAMES: Final = Kind("host names or IP addresses, separated by commas", _read_names, "NAME,…")
 PORTS: Final = Kind("ports from 1024 to 65535 such as 60000-60099", _read_ports, "FIRST-LAST")
 IPV4: Final = Kind("an IPv4 address", _read_ipv4, "ADDRESS")
 MEGABYTES: Final = _whole(1, 1_000_000, "a whole number from 1 to 1000000")
@@ -193,6 +202,35 @@ class Settings:
     ocpp_port: int = _setting(9000, PORT, "Port of the OCPP-J listener.")
     http_host: str = _setting("127.0.0.1", HOST, "Where operators and programs call the API.")
     http_port: int = _setting(8080, PORT, "Port of the HTTP API.")
+    http_tls: bool = _setting(False, FLAG, "The HTTP API speaks TLS, with the certificates below.")
+
+    tls_host: str = _setting(
+        "127.0.0.1", HOST, "Where charge points connect over TLS.", section="TLS"
+    )
+    tls_port: int | None = _setting(
+        None, PORT, "Port of the TLS listener for security profiles 2 and 3; by default none."
+    )
+    tls_certificate: str | None = _setting(
+        None,
+        PEM_FILE,
+        "The server's RSA certificate with its chain; read again when it changes. By default the"
+        " built-in CA makes an RSA and an EC certificate.",
+    )
+    tls_key: str | None = _setting(None, PEM_FILE, "The key of the RSA certificate.")
+    tls_ec_certificate: str | None = _setting(
+        None, PEM_FILE, "The server's EC certificate with its chain, beside the RSA one."
+    )
+    tls_ec_key: str | None = _setting(None, PEM_FILE, "The key of the EC certificate.")
+    tls_names: tuple[str, ...] = _setting(
+        ("localhost",),
+        NAMES,
+        "Names by which charge points reach us, for certificates of the built-in CA.",
+    )
+    tls_client_ca: str | None = _setting(
+        None,
+        PEM_FILE,
+        "CA certificates that are trusted for charge points (profile 3) beside the built-in CA.",
+    )
 
     database: str = _setting(
         "sqlite:///csms.sqlite3", URL, "Where all state is kept.", section="State"
@@ -218,8 +256,16 @@ class Settings:
         _choice("refuse", "Accepted", "Pending", "Rejected"),
         "An identity nobody registered: refuse it (HTTP 404), or register it with this status.",
     )
-    require_basic_auth: bool = _setting(
-        False, FLAG, "Refuse charge points for which no key or password is set."
+    lowest_security_profile: int | None = _setting(
+        None,
+        _whole(0, 3, "a security profile from 0 to 3"),
+        "Charge points with a lower security profile are refused; by default 0 while the plain"
+        " OCPP-J listener is on loopback, 1 beyond.",
+    )
+    password_encoding: str = _setting(
+        "either",
+        _choice("raw_from_hex", "hex_text", "either"),
+        "How charge points write an authorization key into Basic auth: its bytes, its hex digits.",
     )
     concurrent_transactions: str = _setting(
         "allow",
@@ -404,8 +450,8 @@ def _toml(option: Option) -> str:
             return '"…"'
         case bool() as flag:
             return "true" if flag else "false"
-        case str() as text:
-            return f'"{text}"'
+        case str() | tuple():
+            return f'"{option.shown_default}"'
         case number:
             return str(number)
 

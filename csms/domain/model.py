@@ -58,6 +58,9 @@ class ChargePoint:
             charge point know; the operator's decision alone is not enough.
         last_seen_at: the last sign of life that was written down; a live session knows better.
         send_local_list_max_length: entries one SendLocalList may have, as the operator set it.
+        security_profile: 0 to 3, how it has to connect (security whitepaper, A00).
+        target_security_profile: a higher one it was told to take; open until it connects so.
+        certificate_name: a common name its certificates may bear beside those known of it.
     """
 
     identity: str
@@ -71,6 +74,9 @@ class ChargePoint:
     accepted_at: datetime | None = None
     last_seen_at: datetime | None = None
     send_local_list_max_length: int | None = None
+    security_profile: int = 0
+    target_security_profile: int | None = None
+    certificate_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

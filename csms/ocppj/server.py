@@ -9,26 +9,26 @@ peer that does not read (it is closed as soon as more than the send buffer waits
 import asyncio
 import contextlib
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Final, Literal, Protocol, cast
+from typing import Final, Literal, cast
 
-from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
-from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from csms.domain.model import ChargePoint, LoggedMessage, RegistrationStatus
 from csms.domain.registration import last_told, stricter
 from csms.ocppj.commands import Commands
-from csms.ocppj.handshake import SUBPROTOCOL, identity_of, password_of
+from csms.ocppj.connection import READ_BYTES, Connection
+from csms.ocppj.door import ClientCertificates, Credentials, Door, Refusal, SecurityEvents
+from csms.ocppj.handshake import SUBPROTOCOL, identity_of
 from csms.ocppj.registry import Registry
 from csms.ocppj.session import CallHandlers, Session
 from csms.storage import charge_points, quarantine
@@ -42,17 +42,12 @@ LARGE_FRAME_RATE: Final = 524_288  # bytes of large frames per second and charge
 FLOOD_PAUSE_S: Final = 0.01  # for who has dozens of CALLs waiting; a sane charge point has three
 USELESS_PAUSE_S: Final = 0.001  # after what nobody can answer or match, or while UNREAD_BYTES wait
 UNREAD_BYTES: Final = 65_536  # of answers that a charge point does not read
-KERNEL_SEND_BYTES: Final = 65_536  # else the kernel hides for megabytes that a peer does not read
 MAX_CLOSE_REASON: Final = 100  # characters; RFC 6455 §5.5 has room for 123 bytes
-READ_BYTES: Final = 4096  # at a time; what is in them is parsed in one go, frame by tiny frame
 
 _logger: Final = logging.getLogger(__name__)
 # The library logs frames and headers, secrets included, and stack traces for broken handshakes.
 _transport_logger: Final = logging.getLogger(f"{__name__}.transport")
 _transport_logger.setLevel(logging.CRITICAL + 1)
-
-# Finds a peer that vanished without a word when no pings are set.
-_TCP_KEEPALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +58,8 @@ class OcppSettings:
         port: 0 takes any free one.
         unknown_charge_points: None refuses an identity nobody registered (HTTP 404), else it is
             registered with this status.
-        require_basic_auth: charge points without a credential are refused.
+        tls_port: None for no TLS listener.
+        lowest_security_profile: charge points with a lower one are refused.
         subprotocol_mismatch: ``reject`` answers HTTP 400, as the newest official test case wants;
             ``close`` completes the handshake and closes, as OCPP-J 1.6 §3.2 says.
         ping_interval_s: silence after which a ping is sent; 0 for no pings.
@@ -73,7 +69,9 @@ class OcppSettings:
     host: str = "127.0.0.1"
     port: int = 0
     unknown_charge_points: RegistrationStatus | None = None
-    require_basic_auth: bool = False
+    tls_host: str = "127.0.0.1"
+    tls_port: int | None = None
+    lowest_security_profile: int = 0
     subprotocol_mismatch: Literal["reject", "close"] = "reject"
     max_frame_bytes: int = 1_048_576
     send_buffer_bytes: int = 1_048_576
@@ -83,13 +81,6 @@ class OcppSettings:
     handshake_timeout_s: float = 10.0
     close_timeout_s: float = 2.0
     command_queue_size: int = 16
-
-
-class Credentials(Protocol):
-    """Checks passwords; slow checks must not block the event loop."""
-
-    async def check(self, verifier: str, password: bytes) -> bool:
-        """Tell whether the password is the right one."""
 
 
 class OcppServer:
@@ -103,6 +94,8 @@ class OcppServer:
         handlers: CallHandlers,
         credentials: Credentials,
         now: Callable[[], datetime],
+        certificates: ClientCertificates | None = None,
+        events: SecurityEvents | None = None,
     ) -> None:
         self.registry = Registry()
         self.commands = Commands(self.registry, response_timeout_s=settings.response_timeout_s)
@@ -111,10 +104,18 @@ class OcppServer:
         self.log_message: Callable[[LoggedMessage], None] = store.log_message
         self._settings = settings
         self._store = store
-        self._credentials = credentials
+        self._door = Door(
+            store=store,
+            credentials=credentials,
+            now=now,
+            unknown=settings.unknown_charge_points,
+            lowest=settings.lowest_security_profile,
+            certificates=certificates,
+            events=events,
+        )
         self._decisions = 0  # of operators; a handshake that saw fewer looks again
         self._server: Server | None = None
-        self._connections: set[_Connection] = set()
+        self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._keepalive: asyncio.Task[None] | None = None
 
@@ -135,7 +136,7 @@ class OcppServer:
             select_subprotocol=None if reject else _offered,
             compression=None,
             process_request=self._admit,
-            process_response=self._register_unknown,
+            process_response=self._welcome,
             server_header=None,
             open_timeout=settings.handshake_timeout_s,
             ping_interval=None,
@@ -144,7 +145,7 @@ class OcppServer:
             max_queue=MAX_QUEUED_FRAMES,
             write_limit=settings.send_buffer_bytes,
             logger=_transport_logger,
-            create_connection=partial(_Connection, self._connections, buffer),  # type: ignore[arg-type]
+            create_connection=partial(Connection, self._connections, buffer),  # type: ignore[arg-type]
         )
         if settings.ping_interval_s > 0:
             self._keepalive = asyncio.create_task(self._keep_alive())
@@ -187,6 +188,26 @@ class OcppServer:
         if session is not None:
             session.decide(status)
 
+    @property
+    def has_tls(self) -> bool:
+        """Whether charge points can connect over TLS."""
+        return self._settings.tls_port is not None
+
+    @property
+    def lowest_security_profile(self) -> int:
+        """The lowest security profile let in."""
+        return self._settings.lowest_security_profile
+
+    def hold_to_profile(self, charge_point: ChargePoint) -> None:
+        """Close a connection that has another security profile than was decided and stored."""
+        self._decisions += 1
+        session = self.registry.get(charge_point.identity)
+        if session is not None and session.security_profile not in (
+            charge_point.security_profile,
+            charge_point.target_security_profile,
+        ):
+            self.disconnect(charge_point.identity, "another security profile was decided")
+
     def disconnect(self, identity: str, reason: str = "") -> bool:
         """Close a charge point's connection; False when there is none."""
         self._decisions += 1
@@ -217,76 +238,65 @@ class OcppServer:
     # --- handshake ---------------------------------------------------------------------------
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Let a known charge point with the right credential in, before the upgrade."""
+        """Let in who proves to be a charge point we know, before the upgrade."""
         identity = identity_of(request.path)
         if identity is None:
             return connection.respond(HTTPStatus.NOT_FOUND, "no charge point identity\n")
-        try:
-            cast(_Connection, connection).decisions = self._decisions
-            charge_point = await self._store.read(partial(charge_points.get, identity=identity))
-            if charge_point is None and self._settings.unknown_charge_points is None:
-                _logger.info("%s: refused, unknown identity", identity)
-                return connection.respond(HTTPStatus.NOT_FOUND, "unknown charge point\n")
-            authorization = request.headers.get_all("Authorization")
-            if not await self._is_authentic(identity, charge_point, authorization):
-                _logger.warning("%s: refused, wrong or missing credentials", identity)
-                response = connection.respond(HTTPStatus.UNAUTHORIZED, "wrong credentials\n")
-                response.headers["WWW-Authenticate"] = 'Basic realm="OCPP", charset="UTF-8"'
-                return response
-        except StorageError as error:
-            _logger.error("%s: refused, the database cannot be read: %s", identity, error)
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "try again later\n")
-        cast(_Connection, connection).admitted = (identity, charge_point)
+        ours = cast(Connection, connection)
+        ours.decisions = self._decisions
+        visitor = ours.visitor(identity, request.headers.get_all("Authorization"))
+        admitted = await self._door.admit(visitor)
+        if isinstance(admitted, Refusal):
+            return _refused(connection, admitted)
+        ours.admitted = admitted
         return None
 
-    async def _is_authentic(
-        self, identity: str, charge_point: ChargePoint | None, authorization: list[str]
-    ) -> bool:
-        verifier = None if charge_point is None else charge_point.credential
-        if verifier is None:
-            return not self._settings.require_basic_auth
-        password = password_of(authorization, identity)
-        return password is not None and await self._credentials.check(verifier, password)
-
-    async def _register_unknown(
+    async def _welcome(
         self, connection: ServerConnection, request: Request, response: Response
     ) -> Response | None:
-        """Register a new charge point, once its handshake is known to be sound."""
-        admitted = cast(_Connection, connection).admitted
-        status = self._settings.unknown_charge_points
-        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS or admitted is None:
+        """Write down what the admission means, once the handshake is known to be sound."""
+        ours = cast(Connection, connection)
+        if ours.admitted is None or "Sec-WebSocket-Protocol" not in response.headers:
             return None
-        identity, charge_point = admitted
-        if charge_point is not None or status is None:
-            return None
-        try:
-            charge_point = await self._store.write(
-                partial(
-                    charge_points.register, identity=identity, at=self.now(), registration=status
-                )
-            )
-        except StorageError as error:
-            _logger.error("%s: refused, cannot be registered: %s", identity, error)
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "try again later\n")
-        _logger.info("%s: registered as %s", identity, charge_point.registration)
-        cast(_Connection, connection).admitted = (identity, charge_point)
+        admitted = await self._door.welcome(ours.admitted)
+        if isinstance(admitted, Refusal):
+            return _refused(connection, admitted)
+        ours.admitted = admitted
         return None
 
     # --- connections -------------------------------------------------------------------------
 
-    async def _serve(self, connection: "_Connection") -> None:
+    async def _serve(self, connection: Connection) -> None:
         """Serve one connection from handshake to end."""
-        admitted, connection.admitted = connection.admitted, None
-        if connection.subprotocol is None or admitted is None or admitted[1] is None:
-            await connection.close(CloseCode.PROTOCOL_ERROR, "no common subprotocol")
+        session = await self._begin(connection)
+        if session is None:
             return
-        identity, charge_point = admitted[0], admitted[1]
+        try:
+            await self._read(connection, session)
+        except ConnectionClosed:
+            pass
+        finally:
+            self.registry.remove(session)
+            session.end()
+            self._record(session.identity, "closed", connection.how_it_ended())
+
+    async def _begin(self, connection: Connection) -> Session | None:
+        """Make the session of a connection that was let in; None where it has to be closed."""
+        admitted, connection.admitted = connection.admitted, None
+        if connection.subprotocol is None or admitted is None or admitted.charge_point is None:
+            await connection.close(CloseCode.PROTOCOL_ERROR, "no common subprotocol")
+            return None
+        charge_point = admitted.charge_point
+        identity = charge_point.identity
         while connection.decisions != self._decisions:  # an operator decided during the handshake
             connection.decisions = self._decisions
             found = await self._store.read(partial(charge_points.get, identity=identity))
             if found is None:
                 await connection.close(CloseCode.POLICY_VIOLATION, "not known any more")
-                return
+                return None
+            if not await self._door.is_still_right(admitted, found):
+                await connection.close(CloseCode.POLICY_VIOLATION, "not let in any more")
+                return None
             charge_point = found
         connection.forget_handshake()
         told = last_told(charge_point)
@@ -299,7 +309,8 @@ class OcppServer:
             is_accepted=told is registration is RegistrationStatus.ACCEPTED,
             told=told,
             max_commands=self._settings.command_queue_size,
-            remote_address=_address(connection),
+            remote_address=connection.address,
+            security_profile=admitted.profile,
         )
         connection.session = session
         replaced = self.registry.add(session)
@@ -307,17 +318,11 @@ class OcppServer:
             _logger.warning("%s: a newer connection takes over", identity)
             self._record(identity, "replaced", f"by {session.remote_address}")
             replaced.close(CloseCode.NORMAL_CLOSURE, "replaced by a newer connection")
-        self._record(identity, "connected", f"from {session.remote_address}")
-        try:
-            await self._read(connection, session)
-        except ConnectionClosed:
-            pass
-        finally:
-            self.registry.remove(session)
-            session.end()
-            self._record(identity, "closed", connection.how_it_ended())
+        detail = f"from {session.remote_address}, security profile {admitted.profile}"
+        self._record(identity, "connected", detail)
+        return session
 
-    async def _read(self, connection: "_Connection", session: Session) -> None:
+    async def _read(self, connection: Connection, session: Session) -> None:
         """Take messages in until the session ends, at a pace that is fair to the others."""
         count = 0
         while not session.is_ended:
@@ -382,135 +387,14 @@ class OcppServer:
                     connection.transport.abort()
 
 
-class _Connection(ServerConnection):
-    """A connection that never makes anyone wait for its peer."""
-
-    def __init__(
-        self,
-        connections: "set[_Connection]",
-        buffer: memoryview,
-        protocol: ServerProtocol,
-        server: Server,
-        **options: float | int | None,
-    ) -> None:
-        super().__init__(protocol, server, **options)  # type: ignore[arg-type]
-        self.admitted: tuple[str, ChargePoint | None] | None = None
-        self.decisions = 0  # how many an operator had taken when `admitted` was read
-        self.session: Session | None = None
-        self._connections = connections
-        self._buffer = buffer
-        self._end = ""
-        self._heard_s = self.loop.time()
-        self._pinged_s: float | None = None
-        self._closing: asyncio.Task[None] | None = None
-
-    # Wire of the session.
-
-    def push(self, data: bytes) -> None:
-        """Send one text message without waiting; nothing happens on a closing connection."""
-        broadcast((self,), data, text=True)
-
-    def begin_close(self, code: int, reason: str) -> None:
-        """Begin the closing handshake without waiting for it."""
-        if self._closing is None:
-            self._end = self._end or reason
-            self._closing = self.loop.create_task(self.close(code, reason))
-
-    def forget_handshake(self) -> None:
-        """Free the headers, which are a sixth of what an idle connection costs."""
-        if self.request is not None and self.response is not None:
-            self.request.headers.clear()
-            self.response.headers.clear()
-
-    def how_it_ended(self) -> str:
-        """Tell for people why the connection ended."""
-        code = self.close_code
-        said = f"code {code}" if code is not None else "no close code"
-        reason = self._end or self.close_reason or ""
-        return f"{said}: {reason}" if reason else said
-
-    def check_life(self, now_s: float, *, interval_s: float, timeout_s: float) -> None:
-        """Ping a silent peer; close it when it stays silent. Any traffic proves life."""
-        if self._pinged_s is not None and self._heard_s >= self._pinged_s:
-            self._pinged_s = None
-        if self._pinged_s is None:
-            if now_s - self._heard_s >= interval_s:
-                self._pinged_s = now_s
-                self.protocol.send_ping(b"life")
-                self.send_data()
-        elif now_s - self._pinged_s >= timeout_s:
-            self.begin_close(CloseCode.INTERNAL_ERROR, "no sign of life")
-
-    # Events of the transport.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._connections.add(self)
-        tcp = transport.get_extra_info("socket")
-        if tcp is not None and tcp.family in (socket.AF_INET, socket.AF_INET6):
-            with contextlib.suppress(OSError):
-                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BYTES)
-                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                for name, value in _TCP_KEEPALIVE.items():
-                    if hasattr(socket, name):
-                        tcp.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-        super().connection_made(transport)
-        self.transport.set_protocol(_SmallReads(self, self._buffer))
-
-    def data_received(self, data: bytes) -> None:
-        self._heard_s = self.loop.time()
-        super().data_received(data)
-
-    def pause_writing(self) -> None:
-        # Called when more than the send buffer waits: pongs count, too.
-        super().pause_writing()
-        self._end = "it does not read"
-        if self.session is not None:
-            _logger.warning("%s: closed, it does not read", self.session.identity)
-        self.transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connections.discard(self)
-        super().connection_lost(exc)
-        if self.session is not None:
-            self.session.end()
-
-
-class _SmallReads(asyncio.BufferedProtocol):
-    """Lets a connection read a little at a time.
-
-    Otherwise up to 256 KiB of tiny frames are taken in before anyone else has a turn. The buffer
-    is one for all connections: it is emptied before the event loop turns to another.
-    """
-
-    __slots__ = ("_buffer", "_connection")
-
-    def __init__(self, connection: _Connection, buffer: memoryview) -> None:
-        self._connection = connection
-        self._buffer = buffer
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._connection.data_received(bytes(self._buffer[:nbytes]))
-
-    def eof_received(self) -> None:
-        self._connection.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connection.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        self._connection.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._connection.resume_writing()
-
-
 def _offered(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
 
 
-def _address(connection: ServerConnection) -> str:
-    address = connection.remote_address
-    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)
+def _refused(connection: ServerConnection, refusal: Refusal) -> Response:
+    response = connection.respond(refusal.status, f"{refusal.reason}\n")
+    if refusal.status is HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Basic realm="OCPP", charset="UTF-8"'
+    if refusal.retry_after_s is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after_s)
+    return response

@@ -117,6 +117,7 @@ class Session:
 
     Attributes:
         registration: what the charge point was told last, or what closes the gate since.
+        security_profile: what it came with.
         is_accepted: its CALLs are carried out (CS-BOOT-03, CS-BOOT-04).
     """
 
@@ -143,6 +144,7 @@ class Session:
         "last_received_at",
         "registration",
         "remote_address",
+        "security_profile",
     )
 
     def __init__(
@@ -156,12 +158,14 @@ class Session:
         told: RegistrationStatus | None = None,
         max_commands: int,
         remote_address: str = "",
+        security_profile: int = 0,
     ) -> None:
         self.identity = identity
         self.registration = registration
         self.is_accepted = is_accepted
         self.is_ended = False
         self.remote_address = remote_address
+        self.security_profile = security_profile
         self.connected_at = services.now()
         self.last_received_at = self.connected_at
         self._wire = wire

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, case, delete, select, update
 
 from csms.domain.model import (
     BootInformation,
@@ -34,6 +34,9 @@ class Changes(TypedDict, total=False):
     credential: str | None
     heartbeat_interval_s: int | None
     send_local_list_max_length: int | None
+    security_profile: int
+    target_security_profile: int | None
+    certificate_name: str | None
 
 
 _GET = select(charge_points).where(charge_points.c.identity == bindparam("identity"))
@@ -92,14 +95,25 @@ def register(
     credential: str | None = None,
     heartbeat_interval_s: int | None = None,
     send_local_list_max_length: int | None = None,
+    security_profile: int | None = None,
+    target_security_profile: int | None = None,
+    certificate_name: str | None = None,
 ) -> ChargePoint:
-    """Make a charge point known and return it; one that is known stays as it is."""
+    """Make a charge point known and return it; one that is known stays as it is.
+
+    Without a security profile it gets 1 where it has a credential, else 0.
+    """
+    if security_profile is None:
+        security_profile = 0 if credential is None else 1
     row = {
         "identity": identity,
         "registration": registration.value,
         "credential": credential,
         "heartbeat_interval_s": heartbeat_interval_s,
         "send_local_list_max_length": send_local_list_max_length,
+        "security_profile": security_profile,
+        "target_security_profile": target_security_profile,
+        "certificate_name": certificate_name,
         "registered_at": at,
         "updated_at": at,
     }
@@ -125,6 +139,33 @@ def settle_credential(connection: Connection, *, either: str, proven: str) -> No
     connection.execute(
         update(charge_points).where(charge_points.c.credential == either).values(credential=proven)
     )
+
+
+def raise_profile(
+    connection: Connection, identity: str, *, was: int, to: int
+) -> ChargePoint | None:
+    """Make the profile a charge point proved its own, unless it was decided anew meanwhile.
+
+    An open upgrade to it is settled; one beyond it stays open.
+    """
+    connection.execute(
+        update(charge_points)
+        .where(
+            charge_points.c.identity == identity,
+            charge_points.c.security_profile == was,
+        )
+        .values(
+            security_profile=to,
+            target_security_profile=case(
+                (
+                    charge_points.c.target_security_profile > to,
+                    charge_points.c.target_security_profile,
+                ),
+                else_=None,
+            ),
+        )
+    )
+    return get(connection, identity)
 
 
 def remove(connection: Connection, identity: str) -> bool:
@@ -196,4 +237,7 @@ def _charge_point(row: Row[Any]) -> ChargePoint:
         accepted_at=row.accepted_at,
         last_seen_at=row.last_seen_at,
         send_local_list_max_length=row.send_local_list_max_length,
+        security_profile=row.security_profile,
+        target_security_profile=row.target_security_profile,
+        certificate_name=row.certificate_name,
     )

@@ -80,6 +80,9 @@ charge_points = Table(
     Column("accepted_at", UtcDateTime),
     Column("last_seen_at", UtcDateTime),
     Column("send_local_list_max_length", Integer),
+    Column("security_profile", Integer, nullable=False, server_default="0"),
+    Column("target_security_profile", Integer),
+    Column("certificate_name", Text),
 )
 
 connectors = Table(

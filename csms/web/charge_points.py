@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from csms import credentials
 from csms.credentials import CredentialError
+from csms.domain.admission import OVER_TLS, WITH_PASSWORD
 from csms.domain.model import ChargePoint
 from csms.storage import charge_points, meter_values, statuses
 from csms.storage.charge_points import Changes
@@ -164,27 +165,67 @@ async def _decide(
     async with services.credential_locks.of(identity):  # a key change under way settles first
         charge_point, is_new = await services.store.write(
             partial(
-                _store, identity=identity, changes=changes, at=services.now(), may_create=may_create
+                _store,
+                identity=identity,
+                changes=changes,
+                at=services.now(),
+                may_create=may_create,
+                has_tls=services.ocpp.has_tls,
             )
         )
     if charge_point is None:
         raise unknown_charge_point(identity)
+    services.ocpp.hold_to_profile(charge_point)
     if "registration" in changes:
         services.ocpp.set_registration(identity, charge_point.registration)
     return charge_point, is_new
 
 
 def _store(
-    connection: Connection, *, identity: str, changes: Changes, at: datetime, may_create: bool
+    connection: Connection,
+    *,
+    identity: str,
+    changes: Changes,
+    at: datetime,
+    may_create: bool,
+    has_tls: bool,
 ) -> tuple[ChargePoint | None, bool]:
     known = charge_points.get(connection, identity)
+    if known is None and not may_create:
+        return None, False
+    _decide_profile(known, changes, has_tls=has_tls)
     if known is None:
-        if not may_create:
-            return None, False
         return charge_points.register(connection, identity, at=at, **changes), True
     if all(getattr(known, name) == value for name, value in changes.items()):
         return known, False
     return charge_points.change(connection, identity, at=at, **changes), False
+
+
+def _decide_profile(known: ChargePoint | None, changes: Changes, *, has_tls: bool) -> None:
+    """Add what follows for the security profile, and check it.
+
+    Raises:
+        Problem: the charge point could not connect with it.
+    """
+    was = 0 if known is None else known.security_profile
+    credential = None if known is None else known.credential
+    credential = changes.get("credential", credential)
+    if "security_profile" not in changes and "credential" in changes and was in (0, 1):
+        follows = 0 if credential is None else 1
+        if follows != was or known is None:
+            changes["security_profile"] = follows
+    profile = changes.get("security_profile", was)
+    if profile in WITH_PASSWORD and credential is None:
+        raise invalid(
+            "securityProfile", f"{profile} needs an authorizationKey or a password; none is set"
+        )
+    if "security_profile" not in changes:
+        return
+    if profile in OVER_TLS and profile != was and not has_tls:
+        raise invalid(
+            "securityProfile", f"{profile} needs the TLS listener: set tls_port and start again"
+        )
+    changes["target_security_profile"] = None  # a person's decision ends an open upgrade
 
 
 async def _changes(body: ChargePointBody, services: Services) -> Changes:
@@ -199,6 +240,10 @@ async def _changes(body: ChargePointBody, services: Services) -> Changes:
         changes["heartbeat_interval_s"] = body.heartbeat_interval
     if "send_local_list_max_length" in named:
         changes["send_local_list_max_length"] = body.send_local_list_max_length
+    if "security_profile" in named:
+        changes["security_profile"] = body.security_profile
+    if "certificate_name" in named:
+        changes["certificate_name"] = body.certificate_name
     try:
         if body.authorization_key is not None:
             changes["credential"] = credentials.for_key(body.authorization_key)
@@ -218,6 +263,9 @@ def _view(charge_point: ChargePoint, services: Services) -> ChargePointView:
         id=charge_point.identity,
         registration=charge_point.registration,
         credential=credentials.kind(charge_point.credential),
+        security_profile=charge_point.security_profile,
+        target_security_profile=charge_point.target_security_profile,
+        certificate_name=charge_point.certificate_name,
         heartbeat_interval=charge_point.heartbeat_interval_s,
         send_local_list_max_length=charge_point.send_local_list_max_length,
         is_connected=session is not None,

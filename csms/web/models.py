@@ -62,6 +62,11 @@ IdToken = Annotated[
 ]
 
 
+CertificateName = Annotated[
+    str, StringConstraints(min_length=1, max_length=64), AfterValidator(_not_blank)
+]
+
+
 class Body(BaseModel):
     """What a caller sends: only the names that are documented."""
 
@@ -112,6 +117,20 @@ class ChargePointBody(Body):
         lt=2**31,
         description="Entries that one SendLocalList may have; null for what the charge point says.",
     )
+    security_profile: int = Field(
+        0,
+        strict=True,
+        ge=0,
+        le=3,
+        description="How it has to connect: 0 plain and open, 1 with Basic auth, 2 over TLS with"
+        " Basic auth, 3 over TLS with a client certificate. By default 1 with an authorization key"
+        " or a password, else 0.",
+    )
+    certificate_name: CertificateName | None = Field(
+        None,
+        description="A common name its certificates may bear, beside its identity and the serial"
+        " numbers of its BootNotification.",
+    )
 
 
 class BootView(View):
@@ -134,6 +153,12 @@ class ChargePointView(View):
     id: str
     registration: RegistrationStatus
     credential: Literal["none", "key", "password"]
+    security_profile: int
+    target_security_profile: int | None = Field(
+        description="A higher one it was commanded to take; it becomes the only one as soon as it"
+        " connects so."
+    )
+    certificate_name: str | None
     heartbeat_interval: int | None = Field(description="Seconds; null: the setting of the CSMS.")
     send_local_list_max_length: int | None
     is_connected: bool

@@ -254,7 +254,7 @@ async def test_database_of_a_running_csms_is_refused(serve: Serve, tmp_path: Pat
 @pytest.mark.slow
 async def test_start_lines_tell_what_is_open(serve: Serve) -> None:
     """Real addresses, and who may come in."""
-    program = await serve("--unknown-charge-points", "Accepted", CSMS_REQUIRE_BASIC_AUTH="true")
+    program = await serve("--unknown-charge-points", "Accepted", CSMS_LOWEST_SECURITY_PROFILE="1")
     ocpp, http = program.lines
 
     assert ocpp.startswith("OCPP-J listens on ws://127.0.0.1:")

@@ -21,8 +21,10 @@ from websockets.typing import Subprotocol
 from csms import credentials
 from csms.credentials import CredentialChecker
 from csms.domain.model import ConnectionEvent, RegistrationStatus
+from csms.ocppj import connection as connection_module
 from csms.ocppj import server as server_module
 from csms.ocppj.commands import Answered, CommandNotAllowed, Disconnected
+from csms.ocppj.door import Credentials
 from csms.ocppj.handlers import Handlers, HandlerSettings, Received
 from csms.ocppj.server import OcppServer, OcppSettings
 from csms.ocppj.session import MAX_WAITING_CALLS
@@ -76,14 +78,16 @@ class System:
 
 
 @asynccontextmanager
-async def running(folder: Path, **options: Any) -> AsyncIterator[System]:
+async def running(
+    folder: Path, *, credential_checker: Credentials | None = None, **options: Any
+) -> AsyncIterator[System]:
     """Run a listener; CP1 is known and accepts commands after its first boot."""
     store = Store.open(f"sqlite:///{folder}/csms.sqlite3")
     server = OcppServer(
         settings=OcppSettings(**options),
         store=store,
         handlers=Handlers(store, settings=HandlerSettings(), now=now),
-        credentials=CredentialChecker(),
+        credentials=credential_checker or CredentialChecker(),
         now=now,
     )
     try:
@@ -235,8 +239,8 @@ async def test_identity_with_slash_authenticates(system: System) -> None:
 
 
 async def test_open_stations_can_be_kept_out(tmp_path: Path) -> None:
-    """With require_basic_auth a charge point without credential is refused."""
-    async with running(tmp_path, require_basic_auth=True) as system:
+    """With lowest_security_profile 1 a charge point without credential is refused."""
+    async with running(tmp_path, lowest_security_profile=1) as system:
         assert await status_of(system.connect()) == 401
         await system.register("CP2", credential=credentials.for_key(KEY))
         async with system.connect(
@@ -622,21 +626,21 @@ async def test_tiny_frames_are_taken_in_bit_by_bit(
     """A flood in one segment must not hold the event loop until all of it is parsed."""
     sizes: list[int] = []
     enough = asyncio.Event()
-    take = server_module._Connection.data_received
+    take = connection_module.Connection.data_received
 
-    def data_received(connection: server_module._Connection, data: bytes) -> None:
+    def data_received(connection: connection_module.Connection, data: bytes) -> None:
         sizes.append(len(data))
         take(connection, data)
-        if sum(sizes) > 2 * server_module.READ_BYTES:
+        if sum(sizes) > 2 * connection_module.READ_BYTES:
             enough.set()
 
-    monkeypatch.setattr(server_module._Connection, "data_received", data_received)
+    monkeypatch.setattr(connection_module.Connection, "data_received", data_received)
     async with system.connect(max_queue=None) as client:
         await ask(client, "BootNotification", BOOT)
         client.transport.write(b"\x81\x81\0\0\0\0x" * 1300)
         await asyncio.wait_for(enough.wait(), 5)
 
-    assert max(sizes) <= server_module.READ_BYTES
+    assert max(sizes) <= connection_module.READ_BYTES
 
 
 @pytest.mark.slow
@@ -879,9 +883,8 @@ class SlowChecker:
 
 async def test_a_charge_point_removed_during_its_handshake_stays_out(tmp_path: Path) -> None:
     """Who is not known any more when the password has been checked is not let in."""
-    async with running(tmp_path) as system:
-        checker = SlowChecker()
-        system.server._credentials = checker
+    checker = SlowChecker()
+    async with running(tmp_path, credential_checker=checker) as system:
         await system.register("CP2", credential=credentials.for_key(KEY))
         key = basic("CP2", bytes.fromhex(KEY))
         opening = asyncio.create_task(_opened(system, "CP2", key))
@@ -898,9 +901,8 @@ async def test_a_charge_point_removed_during_its_handshake_stays_out(tmp_path: P
 
 async def test_a_decision_during_the_handshake_counts(tmp_path: Path) -> None:
     """A charge point rejected while its password is checked gets no commands."""
-    async with running(tmp_path) as system:
-        checker = SlowChecker()
-        system.server._credentials = checker
+    checker = SlowChecker()
+    async with running(tmp_path, credential_checker=checker) as system:
         await system.register("CP2", credential=credentials.for_key(KEY))
         key = basic("CP2", bytes.fromhex(KEY))
         opening = asyncio.create_task(_opened(system, "CP2", key))

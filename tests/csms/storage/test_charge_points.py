@@ -28,7 +28,13 @@ async def test_registered_charge_point_is_known(store: Store) -> None:
     )
 
     assert registered == ChargePoint(
-        "CP/1 ä", RegistrationStatus.PENDING, "verifier", 15, registered_at=NOW, updated_at=NOW
+        "CP/1 ä",
+        RegistrationStatus.PENDING,
+        "verifier",
+        15,
+        registered_at=NOW,
+        updated_at=NOW,
+        security_profile=1,
     )
     assert await store.read(partial(charge_points.get, identity="CP/1 ä")) == registered
 
