@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 from harness import grammar, schemas
+from harness.connection_reading import ConnectionReader, read_profiles
 from harness.expressions import BadExpression, references, substitute
 from harness.model import (
     ALL_EDITIONS,
     EDITIONS,
     Answer,
     AnyOrder,
-    Connect,
     Disconnect,
     Do,
     EditionRange,
@@ -89,6 +89,7 @@ class _Place:
     prefix: str = ""
     bindings: Mapping[str, Json] = field(default_factory=dict)
     editions: EditionRange = ALL_EDITIONS
+    security_profiles: tuple[int, ...] = ()
     within: tuple[str, ...] = ()
 
 
@@ -130,6 +131,7 @@ class _Shared(TypedDict):
     position: Position
     note: str
     editions: EditionRange
+    security_profiles: tuple[int, ...]
     state: str
     path: str
     bindings: Mapping[str, Json]
@@ -231,16 +233,27 @@ class Expander:
             for use in uses_in(place.source, parts, place.problems)
             if use.name not in place.bindings
         ]
-        editions = place.editions
-        if "editions" in step:
-            own = read_editions(place.source, (*parts, "editions"), place.problems)
-            editions = _both(editions, own)
         first = len(self.expanded.steps)
-        inner = replace(place, editions=editions)
+        inner = self._narrowed(place, parts, step)
         self._use(inner, (*parts, "use"), str(step["use"]), bindings, uses)
         note = step.get("note")
         if isinstance(note, str) and len(self.expanded.steps) > first:
             self.expanded.steps[first] = replace(self.expanded.steps[first], note=note)
+
+    def _narrowed(self, place: _Place, parts: Parts, step: Mapping[str, Json]) -> _Place:
+        """Return the place with the editions and security profiles that a step leaves of them."""
+        if "editions" in step:
+            own = read_editions(place.source, (*parts, "editions"), place.problems)
+            place = replace(place, editions=_both(place.editions, own))
+        if "security_profiles" in step:
+            profiles = read_profiles(place.source, (*parts, "security_profiles"))
+            if place.security_profiles:
+                profiles = tuple(one for one in profiles if one in place.security_profiles)
+            if not profiles:
+                message = "this never runs: the steps around it are for other profiles"
+                self._problem(place, (*parts, "security_profiles"), message)
+            place = replace(place, security_profiles=profiles)
+        return place
 
     def _use(
         self,
@@ -282,6 +295,7 @@ class Expander:
             prefix=f"{label}.",
             bindings={**state.parameters, **given},
             editions=place.editions,
+            security_profiles=place.security_profiles,
             within=(*place.within, name),
         )
         self._steps(inner, ("steps",))
@@ -294,15 +308,13 @@ class Expander:
         source = place.source
         written = source.get(*parts)
         step = written if isinstance(written, dict) else {}
-        editions = place.editions
-        if "editions" in step:
-            own = read_editions(source, (*parts, "editions"), place.problems)
-            editions = _both(editions, own)
+        narrowed = self._narrowed(place, parts, step)
         note = step.get("note", "")
         shared = _Shared(
             position=source.value_at(*parts),
             note=note if isinstance(note, str) else "",
-            editions=editions,
+            editions=narrowed.editions,
+            security_profiles=narrowed.security_profiles,
             state=place.state,
             path=path,
             bindings=place.bindings,
@@ -323,8 +335,11 @@ class Expander:
             case "disconnect":
                 return Disconnect(how=str(step["disconnect"]), **shared)
             case "connect":
-                how = step["connect"]
-                return Connect(beside=isinstance(how, dict) and how.get("beside") is True, **shared)
+                return ConnectionReader(source, place.problems, parts).connect(**shared)
+            case "probe_tls":
+                return ConnectionReader(source, place.problems, parts).probe(**shared)
+            case "make":
+                return ConnectionReader(source, place.problems, parts).make(**shared)
             case "respond":
                 return self._respond(place, parts, step, shared)
             case "any_order":

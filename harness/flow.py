@@ -19,6 +19,7 @@ from harness.model import (
     Fields,
     Items,
     LaterAnswer,
+    Make,
     Operator,
     OperatorStep,
     Pattern,
@@ -42,12 +43,32 @@ def check(scenario: Scenario, uses: Mapping[str, Sequence[Use]]) -> list[Problem
     for edition in EDITIONS:
         if not scenario.editions.includes(edition):
             continue
-        steps = [step for step in scenario.steps if step.editions.includes(edition)]
-        found = [*_variables(scenario, steps, uses), *_requests(steps)]
-        found += [*_responses(steps), *_connections(scenario, steps)]
-        for problem in found:
-            problems.setdefault((problem.position, problem.message), problem)
-    return list(problems.values())
+        of_edition = [step for step in scenario.steps if step.editions.includes(edition)]
+        for profile in _profiles(scenario):
+            steps = [step for step in of_edition if runs_on(step, profile)]
+            found = [*_variables(scenario, steps, uses), *_requests(steps)]
+            found += [*_responses(steps), *_connections(scenario, steps)]
+            for problem in found:
+                problems.setdefault((problem.position, problem.message), problem)
+    return [*problems.values(), *_never(scenario)]
+
+
+def runs_on(step: Step, profile: int) -> bool:
+    """Say whether a step runs where the case runs on this security profile."""
+    return not step.security_profiles or profile in step.security_profiles
+
+
+def _profiles(scenario: Scenario) -> list[int]:
+    return [choice.start for choice in scenario.security_profiles] or [0, 1, 2, 3]
+
+
+def _never(scenario: Scenario) -> Iterator[Problem]:
+    """Steps for security profiles that the case never runs on."""
+    profiles = _profiles(scenario)
+    for step in _flat(scenario.steps):
+        if not any(runs_on(step, profile) for profile in profiles):
+            message = "this never runs: the case is not for these security profiles"
+            yield Problem(step.position, message, f"the case: {', '.join(map(str, profiles))}")
 
 
 def captured(pattern: Pattern | None) -> Iterator[str]:
@@ -78,6 +99,8 @@ def _captures(step: Step) -> Iterator[str]:
             for call in step.calls:
                 yield from captured(call.payload)
                 yield from captured(call.expect)
+        case Make():
+            yield step.name
         case AnyOrder():
             for inner in step.steps:
                 yield from _captures(inner)

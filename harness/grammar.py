@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from harness import schemas
+from harness.connection_grammar import PROFILE_CHOICES, PROFILES, connection_steps
 from harness.model import EDITIONS, CaseSet, Operator, Profile, Requirement
 
 VERSION: Final = 1
@@ -78,6 +79,7 @@ def scenario_schema(*, hints: bool) -> dict[str, Any]:
                 **properties,
                 "note": {**_TEXT, "description": "What happens in the world just before."},
                 "editions": {"$ref": "#/definitions/editions"},
+                "security_profiles": PROFILES,
             },
             **({"allOf": _payload_hints(kind)} if hints and kind in _HINTED else {}),
         }
@@ -104,6 +106,8 @@ STEP_KINDS: Final = (
     "wait",
     "disconnect",
     "connect",
+    "probe_tls",
+    "make",
     "any_order",
 )
 
@@ -138,6 +142,12 @@ def _scenario() -> dict[str, Any]:
             "start": {
                 **_TEXT,
                 "description": "State to start from; Connected by default, or none.",
+            },
+            "security_profiles": PROFILE_CHOICES,
+            "station": {
+                "type": "string",
+                "pattern": NAME,
+                "description": "Role of the identity the case needs (system-under-test file).",
             },
             "configuration": {
                 "type": "object",
@@ -280,22 +290,7 @@ def _step_kinds(*, hints: bool) -> dict[str, tuple[str, dict[str, Any], list[str
             {"disconnect": {"enum": ["close", "drop"]}},
             [],
         ),
-        "connect": (
-            "The same charge point connects again.",
-            {
-                "connect": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        "beside": {
-                            "type": "boolean",
-                            "description": "The connection before is not closed first.",
-                        }
-                    },
-                }
-            },
-            [],
-        ),
+        **connection_steps(repeat),
         "any_order": (
             "Steps whose frames may come in any order.",
             {"any_order": {"$ref": "#/definitions/steps"}},

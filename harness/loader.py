@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from harness import flow, structure
+from harness.connection_reading import read_profile_choices
 from harness.expansion import Expander, StateFile, read_editions, uses_in
 from harness.expressions import CONNECTORS, STANDARD_VARIABLES, connector_variables
 from harness.model import (
@@ -273,6 +274,8 @@ def _scenario(source: Source, states: States, lists: Mapping[str, Json]) -> Scen
         ),
         configuration={key: str(value) for key, value in configuration.items()},
         variables=_mapping(data.get("variables")),
+        security_profiles=read_profile_choices(source, ("security_profiles",), problems),
+        role=str(data.get("station", "")),
         steps=tuple(expander.expanded.steps),
     )
     problems += _own_values(source, scenario)

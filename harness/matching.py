@@ -8,8 +8,6 @@ decimal is expected, either form of the number will do).
 from __future__ import annotations
 
 import json
-from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +16,7 @@ from typing import Final, NamedTuple, TypeAlias, assert_never
 
 import jsonschema_rs
 
+from harness.certificates import Unreadable, differences, read_chain, same_pem, verifies
 from harness.checks import printable
 from harness.expressions import BadExpression, resolve
 from harness.model import Check, Fields, Items, Json, Operator, Pattern, Position, Value
@@ -26,7 +25,6 @@ from harness.results import Finding, Severity
 _SHOWN_CHARACTERS: Final = 200
 _SHORTEST_OFFSET_S: Final = 0.1  # a time closer to the present is the present
 _ROUNDING_S: Final = 0.001  # a fraction of less than a millisecond gets lost in a time
-_CERTIFICATE: Final = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----")
 
 
 class _Absent:
@@ -157,6 +155,10 @@ def is_equal_ignoring_case(expected: object, actual: object) -> bool:
         return expected.casefold() == actual.casefold()
     if isinstance(expected, list) and isinstance(actual, list):
         return len(expected) == len(actual) and all(map(is_equal_ignoring_case, expected, actual))
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        return expected.keys() == actual.keys() and all(
+            is_equal_ignoring_case(member, actual[key]) for key, member in expected.items()
+        )
     return is_equal(expected, actual)
 
 
@@ -287,6 +289,13 @@ class _Matching:
                 self._miss(path, "capture", "present", value, check.position)
             elif isinstance(argument, str):
                 self.captures[argument] = _json(value)
+            return
+        if check.operator is Operator.LEAF_CERTIFICATE:
+            wanted = argument if isinstance(argument, dict) else {}
+            for what, expected, actual in differences(wanted, value):
+                self.mismatches.append(
+                    Mismatch(f"{path} ({what})", "leaf_certificate", expected, actual, check.position)
+                )
             return
         if check.operator in _CONDITIONAL:
             held = self._conditional(check.operator, argument, value)
@@ -447,42 +456,30 @@ def _decoded_length_between(argument: Json, value: object) -> _Held:
 
 
 def _valid_pem(_argument: Json, value: object) -> _Held:
-    return _Held(isinstance(value, str) and _is_pem(value), "one or more certificates in PEM form")
+    expected = "one or more X.509 certificates in PEM form"
+    try:
+        read_chain(value)
+    except Unreadable as error:
+        return _Held(holds=False, expected=f"{expected} (there is {error})")
+    return _Held(holds=True, expected=expected)
 
 
-def _is_pem(text: str) -> bool:
-    """Say whether a text is PEM certificates and nothing else (RFC 7468); DER is not looked into
-    beyond its outermost length."""
-    begin, end = _CERTIFICATE
-    rest = text.strip()
-    while rest:
-        head, found, tail = rest.partition(end)
-        if not found or not head.startswith(begin):
-            return False
-        try:
-            der = b64decode("".join(head.removeprefix(begin).split()), validate=True)
-        except (Base64Error, ValueError):
-            return False
-        if not _is_der_sequence(der):
-            return False
-        rest = tail.strip()
-    return bool(text.strip())
-
-
-def _is_der_sequence(der: bytes) -> bool:
-    if len(der) < 2 or der[0] != 0x30:  # tag of SEQUENCE, X.690 §8.9
-        return False
-    if der[1] < 0x80:
-        return len(der) == 2 + der[1]
-    size = der[1] & 0x7F
-    return len(der) > 2 + size and len(der) == 2 + size + int.from_bytes(der[2 : 2 + size], "big")
+def _pem_equals(argument: Json, value: object) -> _Held:
+    return _Held(same_pem(argument, value), f"{show(argument)}, whatever its line ends")
 
 
 def _invalid_signature(argument: Json, value: object) -> _Held:
-    return _Held(
-        isinstance(value, str) and value != "" and not is_equal(argument, value),
-        "a signature that is not the right one",
-    )
+    is_text = isinstance(value, str) and value != ""
+    if isinstance(argument, dict):
+        try:
+            is_right = verifies(
+                value, certificate=argument.get("certificate"), content=argument.get("content")
+            )
+        except Unreadable as error:
+            raise BadExpression(f"the signature cannot be checked: {error}") from error
+    else:
+        is_right = is_equal(argument, value)
+    return _Held(is_text and not is_right, "a signature that is not right")
 
 
 _SIMPLE: Final[Mapping[Operator, _Simple]] = {
@@ -506,5 +503,6 @@ _SIMPLE: Final[Mapping[Operator, _Simple]] = {
     Operator.EQUALS_OR_ABSENT_IF_3: _equals_or_absent_if_3,
     Operator.DECODED_LENGTH_BETWEEN: _decoded_length_between,
     Operator.VALID_PEM: _valid_pem,
+    Operator.PEM_EQUALS: _pem_equals,
     Operator.INVALID_SIGNATURE: _invalid_signature,
 }

@@ -105,8 +105,10 @@ class Operator(StrEnum):
     ALL_DIFFERENT = "all_different"  # across: values gathered under this name all differ
     EQUALS_OR_ABSENT_IF_3 = "equals_or_absent_if_3"  # numberPhases: absent means three
     DECODED_LENGTH_BETWEEN = "decoded_length_between"  # hexadecimal text: [least, most] bytes
-    VALID_PEM = "valid_pem"
-    INVALID_SIGNATURE = "invalid_signature"
+    VALID_PEM = "valid_pem"  # one certificate or more, and nothing else
+    PEM_EQUALS = "pem_equals"  # the same PEM text, whatever its line ends
+    LEAF_CERTIFICATE = "leaf_certificate"  # facts about the first certificate of a chain
+    INVALID_SIGNATURE = "invalid_signature"  # {certificate: <PEM>, content: <base64>}
     CAPTURE = "capture"  # remember the value under this name
 
 
@@ -201,6 +203,7 @@ class StepBase:
         position: where the step is written; for a step of a reusable state, in the state's file.
         note: what happens in the world just before, for people ("driver connects the cable").
         editions: the step runs only in these editions of the case list.
+        security_profiles: the step runs only where the case runs on one of these; empty: on all.
         state: name of the reusable state the step came from, empty for the case's own steps.
         path: where the step stands in its case once states are expanded and repetitions unrolled,
             such as ``4`` or ``Charging.3``; counted from 1 and unique within the case.
@@ -210,6 +213,7 @@ class StepBase:
     position: Position
     note: str = ""
     editions: EditionRange = ALL_EDITIONS
+    security_profiles: tuple[int, ...] = ()
     state: str = ""
     path: str = ""
     bindings: Mapping[str, Json] = field(default_factory=dict)
@@ -317,15 +321,99 @@ class Disconnect(StepBase):
     how: str = "close"
 
 
+@dataclass(frozen=True, slots=True)
+class TlsChoice:
+    """What a charge point offers in TLS: exactly these; an empty list leaves the usual ones.
+
+    Attributes:
+        versions: such as ``1.2``.
+        suites: by IANA name; those of TLS 1.3 are not chosen one by one.
+    """
+
+    versions: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a connection has to be refused.
+
+    Attributes:
+        statuses: what an HTTP refusal may say; empty: anything. One in TLS has none.
+        natural: other statuses warn; empty: none does.
+        takes_unreachable: a port on which nothing listens counts, with a warning.
+    """
+
+    statuses: tuple[int, ...] = ()
+    natural: tuple[int, ...] = ()
+    takes_unreachable: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connect(StepBase):
-    """A new connection of the same identity is opened and must be accepted.
+    """A new connection is opened, and accepted or refused as it has to be.
 
-    With `beside` the one before is still open: the charge point has lost it and does not know what
-    becomes of it. All further steps use the new one.
+    What is left open is as it was in the last connection that was accepted: a charge point that
+    changed its profile or password keeps it.
+
+    Attributes:
+        beside: the one before is still open: the charge point has lost it and does not know what
+            becomes of it. All further steps use the new one, where it is accepted.
+        profile: security profile whose endpoint and proof are used: a number or a reference.
+        identity: another identity in path and user name; a text, references in it.
+        credentials: ``own``, ``none`` or ``wrong``; empty: what the profile has.
+        password: hexadecimal text of a key, written into Basic as the file's encoding says.
+        certificate: ``own``, ``none``, ``expired``, ``untrusted``, ``other_identity``, or a
+            reference to a chain; empty: what the profile has.
+        subprotocols: what is offered; None: what OCPP 1.6 demands.
+        agreed: the subprotocol that must be agreed to; empty: what every connection must.
+        refused: the connection must not come about.
     """
 
     beside: bool = False
+    profile: Json = None
+    identity: str = ""
+    credentials: str = ""
+    password: str = ""
+    certificate: str = ""
+    subprotocols: tuple[str, ...] | None = None
+    tls: TlsChoice | None = None
+    agreed: str = ""
+    refused: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Make(StepBase):
+    """The charge point works out a value, which is kept as a variable.
+
+    Attributes:
+        thing: what is made, such as ``csr``; see `harness.making`.
+        name: the variable.
+    """
+
+    thing: str
+    name: str
+    arguments: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeTls(StepBase):
+    """TLS handshakes without a WebSocket, to see what the server can do.
+
+    Attributes:
+        profile, certificate: as in `Connect`.
+        suites: each must be negotiable alone, in TLS 1.2.
+        version: the least that the server may choose.
+        looks_at_certificate: the server's certificate is judged, too.
+        refused: none of these versions and suites may be negotiable; nothing else is looked at.
+    """
+
+    profile: Json = None
+    certificate: str = ""
+    suites: tuple[str, ...] = ()
+    version: str = "1.2"
+    looks_at_certificate: bool = True
+    refused: TlsChoice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,8 +424,32 @@ class AnyOrder(StepBase):
 
 
 Step: TypeAlias = (
-    Send | SendRaw | Do | OperatorStep | Receive | Respond | Wait | Disconnect | Connect | AnyOrder
+    Send
+    | SendRaw
+    | Do
+    | OperatorStep
+    | Receive
+    | Respond
+    | Wait
+    | Disconnect
+    | Connect
+    | Make
+    | ProbeTls
+    | AnyOrder
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChoice:
+    """A security profile that a case can run on; with `target` it ends on that one."""
+
+    start: int
+    target: int | None = None
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        """Every profile that the case uses."""
+        return (self.start,) if self.target is None else (self.start, self.target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,6 +462,8 @@ class Scenario:
         reason: why a case beyond the official list is there: what was seen in the field.
         configuration: configuration keys the simulated charge point starts with.
         variables: defaults the case brings itself, by name.
+        security_profiles: what the case can run on, best first; empty: whatever there is.
+        role: the role of the identity it needs, of those in the system-under-test file.
         steps: everything between connecting and cleaning up, in order.
     """
 
@@ -366,6 +480,8 @@ class Scenario:
     editions: EditionRange = ALL_EDITIONS
     configuration: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, Json] = field(default_factory=dict)
+    security_profiles: tuple[ProfileChoice, ...] = ()
+    role: str = ""
     steps: tuple[Step, ...] = ()
 
     @property

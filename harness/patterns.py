@@ -13,6 +13,7 @@ from typing import Any, Final
 import jsonschema_rs
 
 from harness.expressions import STANDARD_VARIABLES, is_reference
+from harness.certificates import LEAST_KEY_BITS
 from harness.grammar import NAME
 from harness.matching import compiled
 from harness.model import Check, Fields, Items, Json, Operator, Pattern, Value
@@ -291,8 +292,34 @@ class PayloadReader:
         elif argument in STANDARD_VARIABLES or argument == "now":
             self._problem(parts, f"${argument} is given and cannot be captured", "another name")
 
-    def _any_argument(self, parts: Parts, argument: Json, schema: Schema | None) -> None:
-        """An argument that may be whatever the field may be."""
+    def _text_argument(self, parts: Parts, argument: Json, _schema: Schema | None) -> None:
+        self._require(parts, isinstance(argument, str), "a text or a reference stands here")
+
+    def _signature_argument(self, parts: Parts, argument: Json, _schema: Schema | None) -> None:
+        is_right = isinstance(argument, str) or (
+            isinstance(argument, dict)
+            and argument.keys() == {"certificate", "content"}
+            and all(isinstance(one, str) for one in argument.values())
+        )
+        self._require(parts, is_right, "a certificate and a content stand here", _SIGNED_HINT)
+
+    def _certificate_argument(self, parts: Parts, argument: Json, _schema: Schema | None) -> None:
+        if not isinstance(argument, dict) or not argument:
+            self._problem(parts, "facts of a certificate stand here", "{common_name: …}")
+            return
+        for name, value in argument.items():
+            at = (*parts, name)
+            if name not in _CERTIFICATE_FACTS:
+                hint = did_you_mean(name, _CERTIFICATE_FACTS)
+                self._problem(at, f"a certificate has no {name} here", hint, at_key=True)
+            elif name != "key_bits":
+                self._require(at, isinstance(value, str), f"{name} is a text or a reference")
+            elif not is_reference(value):
+                is_right = isinstance(value, dict) and all(
+                    kind in LEAST_KEY_BITS and isinstance(bits, int) and bits > 0
+                    for kind, bits in value.items()
+                )
+                self._require(at, is_right, "bits by kind of key stand here", "{RSA: 2048}")
 
     # --- problems --------------------------------------------------------------------------------
 
@@ -315,6 +342,14 @@ class PayloadReader:
 
 
 _TIME_HINT: Final = "{time: $now+60s, tolerance_s: 5}"
+_SIGNED_HINT: Final = "{certificate: $firmware_signing_certificate, content: $firmware_content}"
+_CERTIFICATE_FACTS: Final = (
+    "public_key_of",
+    "signature_algorithm",
+    "common_name",
+    "organization",
+    "key_bits",
+)
 _ARGUMENTS: Final[
     Mapping[Operator, Callable[[PayloadReader, Parts, Json, Schema | None], None]]
 ] = {
@@ -328,7 +363,9 @@ _ARGUMENTS: Final[
     Operator.DECODED_LENGTH_BETWEEN: PayloadReader._lengths_argument,
     Operator.CAPTURE: PayloadReader._name_argument,
     Operator.ALL_DIFFERENT: PayloadReader._name_argument,
-    Operator.INVALID_SIGNATURE: PayloadReader._any_argument,
+    Operator.PEM_EQUALS: PayloadReader._text_argument,
+    Operator.LEAF_CERTIFICATE: PayloadReader._certificate_argument,
+    Operator.INVALID_SIGNATURE: PayloadReader._signature_argument,
 }
 
 

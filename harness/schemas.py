@@ -166,12 +166,24 @@ def _schema(action: str, kind: Kind) -> Schema:
     name = action if kind is Kind.CALL else f"{action}Response"
     text = (files("ocpp") / "v16" / "schemas" / f"{name}.json").read_text(encoding="utf-8-sig")
     schema = cast("dict[str, Any]", json.loads(text))
+    schema = _inlined(schema, schema.pop("definitions", {}))
     if action == "StopTransaction" and kind is Kind.CALL:
         schema = deepcopy(schema)
         samples = schema["properties"]["transactionData"]["items"]["properties"]["sampledValue"]
         units = samples["items"]["properties"]["unit"]["enum"]
         if "Hertz" not in units:
             units.append("Hertz")  # errata v4.0 §3.84; the published schema lacks it
+    return schema
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Put what `$ref` points at in its place: the security schemas define types apart."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+        return {key: _inlined(value, definitions) for key, value in schema.items()}
+    if isinstance(schema, list):
+        return [_inlined(value, definitions) for value in schema]
     return schema
 
 

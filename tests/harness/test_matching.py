@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from harness.expressions import BadExpression, UnknownVariable, format_time
 from harness.matching import MatchResult, compiled, findings, is_equal, match, show
 from harness.model import Check, Fields, Items, Json, Operator, Pattern, Position, Value
+from harness.pki import Kind, Pki
 from harness.results import Severity
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
@@ -66,11 +67,10 @@ def of_field(operator: str, argument: Json, value: Any) -> MatchResult:
     return held({"f": {operator: argument}}, payload)
 
 
-PEM = (
-    "-----BEGIN CERTIFICATE-----\n"
-    + b64encode(b"\x30\x03\x02\x01\x05").decode()
-    + "\n-----END CERTIFICATE-----\n"
-)
+PKI = Pki(Path("nowhere"), hosts=["localhost"])
+PEM = PKI.client("SN-1", organization="Maker").chain
+OTHER_PEM = PKI.client("SN-1", organization="Maker", kind=Kind.UNTRUSTED).chain
+FIRMWARE = PKI.variables()
 
 
 @pytest.mark.parametrize(
@@ -84,6 +84,7 @@ PEM = (
         ("equals", [1, {"a": 2}], [[1, {"a": 2}]], [[1, {"a": 2.0}], [1], [1, {"a": 2, "b": 3}]]),
         ("equals_ignoring_case", "AbC", ["abc", "ABC"], ["abd", 1, MISSING]),
         ("equals_ignoring_case", ["Key"], [["key"]], [["key", "key"], "key"]),
+        ("equals_ignoring_case", {"a": "Fe"}, [{"a": "fE"}], [{"a": "f"}, {"A": "fe"}, {}, "fe"]),
         ("not_equals", "a", ["b", 1], ["a", MISSING]),
         ("one_of", ["a", 1], ["a", 1], ["b", True, MISSING]),
         ("present", True, ["", None, 0], [MISSING]),
@@ -124,9 +125,36 @@ PEM = (
             "valid_pem",
             True,
             [PEM, PEM + PEM],
-            ["", "x", PEM + "x", "x" + PEM, PEM.replace("MAMC", "MAQC"), MISSING],
+            ["", "x", PEM + "x", "x" + PEM, PEM.replace("MII", "MIH", 1), MISSING],
+        ),
+        (
+            "pem_equals",
+            PEM,
+            [PEM, PEM.replace("\n", "\r\n"), PEM.strip(), f"\n {PEM}\n"],
+            [OTHER_PEM, PEM + PEM, PEM.replace("\n", ""), 5, MISSING],
+        ),
+        (
+            "leaf_certificate",
+            {
+                "public_key_of": PEM,
+                "signature_algorithm": "SHA256withECDSA",
+                "common_name": "SN-1",
+                "organization": "Maker",
+                "key_bits": {"RSA": 2048, "EC": 224},
+            },
+            [PEM, PEM + OTHER_PEM],
+            [OTHER_PEM, OTHER_PEM + PEM, "", PEM + "x", 5, MISSING],
         ),
         ("invalid_signature", "good", ["bad"], ["good", "", 5, MISSING]),
+        (
+            "invalid_signature",
+            {
+                "certificate": FIRMWARE["firmware_signing_certificate"],
+                "content": FIRMWARE["firmware_content"],
+            },
+            [FIRMWARE["invalid_firmware_signature"], "bm9uZQ==", "no base64"],
+            [FIRMWARE["firmware_signature"], f" {FIRMWARE['firmware_signature']}\n", "", 5, MISSING],
+        ),
     ],
 )
 def test_operators(operator: str, argument: Json, right: list[Any], wrong: list[Any]) -> None:
