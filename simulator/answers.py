@@ -14,14 +14,15 @@ from simulator.boot import Registration
 from simulator.charging_profiles import Unit
 from simulator.clock import Moment
 from simulator.connector import Connector, Permission, Status
-from simulator.diagnostics import Order as DiagnosticsOrder
 from simulator.firmware import Order as FirmwareOrder
 from simulator.keys import ChangeStatus
 from simulator.local_list import NO_LIST_VERSION, UpdateStatus
+from simulator.logs import LogType, write_file
 from simulator.progress import OWN_RETRIES, OWN_RETRY_INTERVAL_S
 from simulator.reservation import Reservation
 from simulator.transactions import Reason
 from simulator.trigger import decide_trigger
+from simulator.uploads import Order as UploadOrder
 
 if TYPE_CHECKING:
     from simulator.charge_point import ChargePoint
@@ -82,7 +83,9 @@ def get_configuration(station: ChargePoint, request: Request, now: Moment) -> Re
     known, unknown = station.keys.report(request.get("key", ()))
     payload: dict[str, object] = {
         "configurationKey": [
-            {"key": key.name, "readonly": key.is_readonly, "value": key.value} for key in known
+            {"key": key.name, "readonly": key.is_readonly}
+            | ({} if key.value is None else {"value": key.value})
+            for key in known
         ]
     }
     if unknown:
@@ -132,10 +135,11 @@ def cancel_reservation(station: ChargePoint, request: Request, now: Moment) -> R
 
 def get_diagnostics(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Name the file that is then sent, if there is something to send (§5.9)."""
-    file = station.diagnostics.file(request.get("start_time"), request.get("stop_time"), now)
+    start_at, stop_at = request.get("start_time"), request.get("stop_time")
+    file = write_file(station, LogType.DIAGNOSTICS, start_at, stop_at, now)
     if file is None:
         return Response({})
-    order = DiagnosticsOrder(
+    order = UploadOrder(
         directory=request["location"],
         file=file,
         retries=request.get("retries", OWN_RETRIES),

@@ -7,7 +7,7 @@ here they are put together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from itertools import count
 from typing import Final
@@ -21,7 +21,6 @@ from simulator.charging import Charging, is_busy
 from simulator.clock import Moment
 from simulator.connector import LOCAL_LIST_CONFLICT, NO_ERROR, Connector, Status
 from simulator.delivery import Delivery
-from simulator.diagnostics import Diagnostics, DiagnosticsFile, write_file
 from simulator.errors import LocalProtocolError
 from simulator.firmware import INSTALL_S, Firmware
 from simulator.frames import (
@@ -44,9 +43,11 @@ from simulator.queue import TransactionQueue
 from simulator.registration import Registrar
 from simulator.reporting import StatusReports
 from simulator.responder import Responder, encode
+from simulator.security_events import SecurityEvents
 from simulator.session import Reply, Request
 from simulator.smart_charging import SmartCharging
 from simulator.transactions import Reason
+from simulator.uploads import DIAGNOSTICS_FAILURES, LOG_FAILURES, UploadFaults, Uploads
 from simulator.wire import Wire
 
 __all__ = ["ChargePoint", "encode"]
@@ -80,6 +81,7 @@ class ChargePoint:
         holds_back: bool = True,
         diagnostics_bytes: int = DIAGNOSTICS_BYTES,
         install_s: float = INSTALL_S,
+        pushes: Collection[str] | None = None,
         milliseconds: bool = True,
         new_message_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
@@ -95,6 +97,8 @@ class ChargePoint:
                 known, they say -1 (both are met in the field, errata 3.18).
             diagnostics_bytes: how long the diagnostics file is.
             install_s: what the installation of firmware takes.
+            pushes: types of security events that are told; None for those the standard wants,
+                the critical ones from security profile 1 on.
             milliseconds: time stamps carry them.
 
         Raises:
@@ -125,7 +129,7 @@ class ChargePoint:
         )
         self.reports = StatusReports(self.wire, self.connectors)
         self._queue = TransactionQueue()
-        self._delivery = Delivery(self.wire, self._queue)
+        self._delivery = Delivery(self.wire, self._queue, name="queue")
         self.metering = Metering(self.wire, self.connectors, self._delivery, holds_back=holds_back)
         self.charging = Charging(
             self.wire,
@@ -146,8 +150,23 @@ class ChargePoint:
             numbers=numbers,
             install_s=install_s,
         )
-        self.diagnostics = Diagnostics(self.wire, make=self._write_diagnostics, numbers=numbers)
-        self._diagnostics_bytes = diagnostics_bytes
+        self.upload_faults = UploadFaults()
+        self.diagnostics = Uploads(
+            self.wire,
+            "DiagnosticsStatusNotification",
+            failures=DIAGNOSTICS_FAILURES,
+            faults=self.upload_faults,
+            numbers=numbers,
+        )
+        self.logs = Uploads(
+            self.wire,
+            "LogStatusNotification",
+            failures=LOG_FAILURES,
+            faults=self.upload_faults,
+            numbers=numbers,
+        )
+        self.diagnostics_bytes = diagnostics_bytes
+        self.security_events = SecurityEvents(self.wire, pushes=pushes)
         self.smart_charging = SmartCharging(self.wire, self.connectors, refresh=self.refresh)
         self._responder = Responder(self)
         self._soft_reset_waits = False
@@ -217,12 +236,14 @@ class ChargePoint:
                 self._delivery.pump(now)
                 self.firmware.feed.pump()
                 self.diagnostics.feed.pump()
+                self.logs.feed.pump()
+                self.security_events.pump(now)
         return self._finish(now)
 
     def disconnected(self, now: Moment) -> list[Output]:
         """Take note that the WebSocket is gone; every CALL of ours ends."""
         self.wire.is_connected = False
-        for name in ("heartbeat", "queue", "ping"):
+        for name in ("heartbeat", "queue", "security events", "ping"):
             self.wire.timers.cancel(name)
         self._responder.forget_late_answers()
         for reply in self.wire.session.connection_lost():
@@ -260,6 +281,7 @@ class ChargePoint:
         """Take note of how a `Download` or an `Upload` went."""
         self.firmware.ended(number, end, now)
         self.diagnostics.ended(number, end, now)
+        self.logs.ended(number, end, now)
         return self._finish(now)
 
     def wake(self, now: Moment) -> list[Output]:
@@ -425,6 +447,7 @@ class ChargePoint:
         self.charging.forget_volatile(now)
         self.firmware.go_down(now)
         self.diagnostics.go_down()
+        self.logs.go_down()
 
     def _schedule_ping(self, now: Moment) -> None:
         """Set the next WebSocket ping; 0 switches them off (OCPP-J 1.6 §5.3)."""
@@ -449,11 +472,13 @@ class ChargePoint:
 
     def _accepted(self, now: Moment) -> None:
         """Say what has to be said after each accepted boot (errata 3.22), then the rest."""
+        self.security_events.pump(now)
         self.reports.send_all(now)
         self.metering.schedule_aligned(now)
         self._delivery.pump(now)
         self.firmware.resume(now)
         self.diagnostics.resume(now)
+        self.logs.resume(now)
         self.charging.reserving.arm(now)
 
     def list_updated(self, now: Moment) -> None:
@@ -470,9 +495,6 @@ class ChargePoint:
             self.wire.notice(f"The local list says something else of {id_tag} than the CSMS")
             whole.error_code = LOCAL_LIST_CONFLICT
             self.refresh(whole, now)
-
-    def _write_diagnostics(self, now: Moment) -> DiagnosticsFile:
-        return write_file(self, self._diagnostics_bytes, now)
 
     # --- common ----------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from simulator.connector import (
 )
 from simulator.errors import LocalProtocolError
 from simulator.transactions import Reason
+from simulator.uploads import LOG_FAILURES
 
 if TYPE_CHECKING:
     from simulator.charge_point import ChargePoint
@@ -153,9 +154,15 @@ def installation_failure(station: ChargePoint, *, now: Moment) -> None:
     station.firmware.fails_installation = True
 
 
-def upload_failure(station: ChargePoint, times: int = 1, *, now: Moment) -> None:
-    """The next uploads of diagnostics fail, so many times."""
-    station.diagnostics.failing_uploads = _times(times)
+def upload_failure(
+    station: ChargePoint, times: int = 1, status: str = "UploadFailure", *, now: Moment
+) -> None:
+    """The next uploads fail, so many times; the status is what a log's upload then has."""
+    causes = {word: cause for cause, word in LOG_FAILURES.items()}
+    if status not in causes:
+        raise LocalProtocolError(f"unknown status {status!r}; there are: {', '.join(causes)}")
+    station.upload_faults.times = _times(times)
+    station.upload_faults.cause = causes[status]
 
 
 def send_data(

@@ -1,6 +1,7 @@
 """The configuration of a charge point: every standard key, its access, its type, its limits.
 
-Spec: OCPP 1.6 ed. 2 §9 with errata 3.79-3.89. Values are text on the wire and stay text here.
+Spec: OCPP 1.6 ed. 2 §9 with errata 3.79-3.89, security white paper ed. 3 §5. Values are text on the
+wire and stay text here.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Kind(Enum):
     INTEGER = auto()
     LIST = auto()  # comma separated
     ROTATIONS = auto()  # comma separated ``<connector>.<rotation>``
+    SECRET = auto()  # hexadecimal digits, never told
+    TEXT = auto()
 
 
 class ChangeStatus(StrEnum):
@@ -51,6 +54,7 @@ class Key:
 
     Attributes:
         minimum: least integer that is accepted.
+        maximum: greatest one.
         choices: what may stand in a list; None for anything.
     """
 
@@ -59,6 +63,7 @@ class Key:
     default: str
     is_readonly: bool = False
     minimum: int = 0
+    maximum: int = 2**31 - 1  # more seconds or times than that are no setting but a mistake
     choices: Collection[str] | None = None
 
 
@@ -113,15 +118,21 @@ _KEYS: Final = (
     Key("ChargingScheduleAllowedChargingRateUnit", Kind.LIST, "Current,Power", is_readonly=True),
     Key("ChargingScheduleMaxPeriods", Kind.INTEGER, "24", is_readonly=True),
     Key("MaxChargingProfilesInstalled", Kind.INTEGER, "10", is_readonly=True),
+    Key("AdditionalRootCertificateCheck", Kind.BOOLEAN, "false", is_readonly=True),
+    Key("AuthorizationKey", Kind.SECRET, ""),
+    Key("CertificateSignedMaxChainSize", Kind.INTEGER, "10000", is_readonly=True),
+    Key("CertificateStoreMaxLength", Kind.INTEGER, "10", is_readonly=True),
+    Key("CpoName", Kind.TEXT, ""),
+    Key("SecurityProfile", Kind.INTEGER, "0", maximum=3),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class KeyValue:
-    """A key as GetConfiguration reports it."""
+    """A key as GetConfiguration reports it; a secret has no value."""
 
     name: str
-    value: str
+    value: str | None
     is_readonly: bool
 
 
@@ -176,6 +187,10 @@ class Configuration:
         """Return the value of an integer key."""
         return int(self._values[name.casefold()])
 
+    def text(self, name: str) -> str:
+        """Return the value of a key as it is."""
+        return self._values[name.casefold()]
+
     def entries(self, name: str) -> list[str]:
         """Return the entries of a list key."""
         return [entry for entry in self._values[name.casefold()].split(",") if entry]
@@ -204,8 +219,11 @@ class Configuration:
         self._pending.clear()
 
     def report(self, names: Sequence[str] = ()) -> tuple[list[KeyValue], list[str]]:
-        """Return the keys asked for, all without a question, and the unknown ones (§5.8)."""
-        asked = names or [key.name for key in _KEYS]
+        """Return the keys asked for, all without a question, and the unknown ones (§5.8).
+
+        A secret is reported without value, and only to those who ask for it by name.
+        """
+        asked = names or [key.name for key in _KEYS if key.kind is not Kind.SECRET]
         known, unknown = [], []
         for name in dict.fromkeys(asked):
             key = self._keys.get(name.casefold())
@@ -213,7 +231,8 @@ class Configuration:
                 unknown.append(name)
             else:
                 folded = key.name.casefold()
-                known.append(KeyValue(key.name, self._values[folded], folded in self._readonly))
+                value = None if key.kind is Kind.SECRET else self._values[folded]
+                known.append(KeyValue(key.name, value, folded in self._readonly))
         return known, unknown
 
     def _parse(self, key: Key, value: str) -> str | None:
@@ -226,9 +245,8 @@ class Configuration:
                 return folded if folded in ("true", "false") else None
             case Kind.INTEGER:
                 text = value.strip()
-                # 2^31 - 1: more seconds or times than that are no setting but a mistake
                 is_integer = re.fullmatch(r"[+-]?\d{1,10}", text, re.ASCII) is not None
-                if not is_integer or not key.minimum <= int(text) <= 2**31 - 1:
+                if not is_integer or not key.minimum <= int(text) <= key.maximum:
                     return None
                 return str(int(text))
             case Kind.LIST:
@@ -239,6 +257,12 @@ class Configuration:
             case Kind.ROTATIONS:
                 entries = [entry.strip() for entry in value.split(",") if entry.strip()]
                 return ",".join(entries) if all(map(self._is_rotation, entries)) else None
+            case Kind.SECRET:
+                # 16 to 20 bytes, white paper §5; the empty default cannot be set
+                is_key = re.fullmatch(r"(?:[0-9A-Fa-f]{2}){16,20}", value) is not None
+                return value if is_key else None
+            case Kind.TEXT:
+                return value
 
     def _is_rotation(self, entry: str) -> bool:
         connector, _, rotation = entry.partition(".")

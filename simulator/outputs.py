@@ -78,17 +78,28 @@ class CancelTransfer:
     number: int
 
 
+class Cause(StrEnum):
+    """Why a transfer failed, as far as the CSMS is told."""
+
+    OTHER = "other"
+    BAD_MESSAGE = "bad message"
+    DENIED = "denied"
+    NOT_SUPPORTED = "not supported"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferEnd:
     """How a transfer went.
 
     Attributes:
         problem: why it failed, for people; empty where it did not.
+        cause: of the problem.
         size_bytes: of the whole file, however often it was begun.
         sha256: of the whole file, in hexadecimal digits; of downloads only.
     """
 
     problem: str = ""
+    cause: Cause = Cause.OTHER
     size_bytes: int = 0
     sha256: str = ""
 

@@ -308,3 +308,13 @@ def meter_values(
 def data_transfer(*, vendor_id: str, message_id: str | None, data: str | None) -> dict[str, object]:
     """Return a DataTransfer, §6.15."""
     return _present(vendorId=vendor_id, messageId=message_id, data=data)
+
+
+def security_event_notification(*, kind: str, timestamp: str, tech_info: str) -> dict[str, object]:
+    """Return a SecurityEventNotification, white paper §6.25."""
+    return _present(type=kind, timestamp=timestamp, techInfo=tech_info or None)
+
+
+def job_status(*, status: str, request_id: int | None) -> dict[str, object]:
+    """Return any notification of how a job goes; the security extension names the request."""
+    return _present(status=status, requestId=request_id)

@@ -1,16 +1,19 @@
 """How a job of the charge point is told to the CSMS: every status, in order, also after a silence.
 
-For FirmwareStatusNotification and DiagnosticsStatusNotification (OCPP 1.6 ed. 2 §4.4, §4.5).
+For FirmwareStatusNotification and DiagnosticsStatusNotification (OCPP 1.6 ed. 2 §4.4, §4.5),
+SignedFirmwareStatusNotification and LogStatusNotification (security white paper ed. 3, L01, N01).
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from simulator.clock import Moment
+from simulator.payloads import job_status
 from simulator.session import Outcome, Reply
 from simulator.wire import Wire
 
@@ -21,7 +24,7 @@ OWN_RETRY_INTERVAL_S: Final = 30
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    status: str
+    payload: Mapping[str, object]
     is_submitted: bool = False
 
 
@@ -38,9 +41,9 @@ class StatusFeed:
         """Whether nothing waits to be told or answered."""
         return not self._entries
 
-    def put(self, status: str) -> None:
+    def put(self, status: str, request_id: int | None = None) -> None:
         """Tell a status, now or once the CSMS can be reached."""
-        self._entries.append(_Entry(status))
+        self._entries.append(_Entry(job_status(status=status, request_id=request_id)))
         self.pump()
 
     def pump(self) -> None:
@@ -48,11 +51,12 @@ class StatusFeed:
         for entry in self._entries:
             if self._wire.is_online and not entry.is_submitted:
                 entry.is_submitted = True
-                self._wire.call(self._action, {"status": entry.status}, partial(self._ended, entry))
+                self._wire.call(self._action, entry.payload, partial(self._ended, entry))
 
-    def answer_trigger(self, status: str) -> None:
+    def answer_trigger(self, status: str, request_id: int | None = None) -> None:
         """Tell the status the CSMS asked for; it is not told later if it cannot be told now."""
-        self._wire.call(self._action, {"status": status}, lambda reply, now: None)
+        payload = job_status(status=status, request_id=request_id)
+        self._wire.call(self._action, payload, lambda reply, now: None)
 
     def _ended(self, entry: _Entry, reply: Reply, _: Moment) -> None:
         if reply.outcome is Outcome.DISCONNECTED:

@@ -49,7 +49,7 @@ def _firmware(station: ChargePoint, _: Sequence[Connector], now: Moment) -> None
 
 
 def _diagnostics(station: ChargePoint, _: Sequence[Connector], now: Moment) -> None:
-    station.diagnostics.feed.answer_trigger(station.diagnostics.status)
+    station.diagnostics.answer_trigger()
 
 
 MESSAGES: Final[dict[str, _Send]] = {

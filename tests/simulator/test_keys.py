@@ -33,6 +33,10 @@ OPTIONAL = names("""
     StopTxnAlignedDataMaxLength StopTxnSampledDataMaxLength WebSocketPingInterval
     SupportedFileTransferProtocols ReserveConnectorZeroSupported
 """)
+SECURITY = names("""
+    AdditionalRootCertificateCheck CertificateSignedMaxChainSize CertificateStoreMaxLength CpoName
+    SecurityProfile
+""")
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def test_report_has_every_standard_key_with_its_access(keys: Configuration) -> N
     assert unknown == []
     assert {name for name, is_readonly in access.items() if not is_readonly} >= set(READWRITE)
     assert {name for name, is_readonly in access.items() if is_readonly} >= set(READONLY)
-    assert set(access) == {*READWRITE, *READONLY, *OPTIONAL}
+    assert set(access) == {*READWRITE, *READONLY, *OPTIONAL, *SECURITY}
 
 
 def test_single_keys_are_reported_without_regard_to_case(keys: Configuration) -> None:
@@ -95,7 +99,17 @@ def test_computed_values(keys: Configuration) -> None:
         ("ConnectorPhaseRotation", "1.XYZ", "Rejected"),
         ("NumberOfConnectors", "3", "Rejected"),
         ("SupportedFeatureProfiles", "Core", "Rejected"),
-        ("AuthorizationKey", "00", "NotSupported"),
+        ("AuthorizationKey", "00" * 16, "Accepted"),
+        ("AuthorizationKey", "aB" * 20, "Accepted"),
+        ("AuthorizationKey", "00" * 15, "Rejected"),
+        ("AuthorizationKey", "00" * 21, "Rejected"),
+        ("AuthorizationKey", "0" * 33, "Rejected"),
+        ("AuthorizationKey", "xy" * 16, "Rejected"),
+        ("AuthorizationKey", "", "Rejected"),
+        ("SecurityProfile", "3", "Accepted"),
+        ("SecurityProfile", "4", "Rejected"),
+        ("CpoName", "Preflight, Inc.", "Accepted"),
+        ("CertificateStoreMaxLength", "3", "Rejected"),
         ("NoSuchKey", "1", "NotSupported"),
     ],
 )
@@ -162,3 +176,12 @@ def test_change_takes_effect_once() -> None:
     keys.restart()
 
     assert keys.integer("HeartbeatInterval") == 900
+
+
+def test_secret_is_never_told() -> None:
+    """An AuthorizationKey is not in the complete report, and has no value where it is asked for."""
+    keys = Configuration({"AuthorizationKey": "00" * 16}, connectors=1)
+    assert "AuthorizationKey" not in {key.name for key in keys.report()[0]}
+    (told,), unknown = keys.report(["AuthorizationKey"])
+    assert (told.value, told.is_readonly, unknown) == (None, False, [])
+    assert keys.text("AuthorizationKey") == "00" * 16

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from simulator.clock import format_time
-from simulator.diagnostics import CHUNK_BYTES, TRANSITIONS, Phase, Step
 from simulator.errors import LocalProtocolError
+from simulator.logs import CHUNK_BYTES
 from simulator.moves import advance
 from simulator.outputs import Upload
+from simulator.uploads import TRANSITIONS, Phase, Step
 from tests.simulator.rig import Rig
 
 URL = "ftp://user:word@csms.example/logs/"
