@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 import tempfile
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -63,11 +64,9 @@ def key_pem(private: Key) -> str:
 
 
 def name_of(common_name: str, organization: str | None = "Preflight") -> x509.Name:
-    """Return a subject of a common name and an organisation."""
-    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
-    if organization is not None:
-        attributes.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
-    return x509.Name(attributes)
+    """Return a subject of a common name and an organisation, where they are not empty."""
+    parts = {NameOID.COMMON_NAME: common_name, NameOID.ORGANIZATION_NAME: organization}
+    return x509.Name([x509.NameAttribute(oid, text) for oid, text in parts.items() if text])
 
 
 @dataclass
@@ -123,6 +122,13 @@ class Authority:
             builder = builder.add_extension(names, critical=False)
         return builder.sign(self.key, signing_hash or hashes.SHA256(), rsa_padding=rsa_padding)
 
+    def sign_content(self, content: bytes, *, is_pss: bool = False) -> str:
+        """Return the signature of a file in base64, as firmware has it."""
+        if isinstance(self.key, rsa.RSAPrivateKey):
+            way = PSS if is_pss else padding.PKCS1v15()
+            return b64encode(self.key.sign(content, way, hashes.SHA256())).decode()
+        return b64encode(self.key.sign(content, ec.ECDSA(hashes.SHA256()))).decode()
+
     def sign(self, csr_pem: str) -> x509.Certificate:
         """Return the certificate that a request asks for.
 
@@ -137,6 +143,14 @@ class Authority:
             _attribute(request.subject, NameOID.COMMON_NAME) or "",
             organization=_attribute(request.subject, NameOID.ORGANIZATION_NAME),
         )
+
+
+def csr(common_name: str, organization: str = "Preflight", *, kind: str = "EC") -> str:
+    """Return a request for a certificate, signed with a key of its own."""
+    builder = x509.CertificateSigningRequestBuilder()
+    builder = builder.subject_name(name_of(common_name, organization))
+    request = builder.sign(key(kind, common_name), hashes.SHA256())
+    return request.public_bytes(Encoding.PEM).decode()
 
 
 def common_name(certificate: x509.Certificate) -> str:
