@@ -33,9 +33,9 @@ from csms.operations.authorization_key import AuthorizationKeyEffect, SettlingCh
 from csms.operations.capabilities import GetConfigurationEffect
 from csms.operations.charging_profiles import ChargingProfileEffect
 from csms.operations.commanding import Commanding, Effect
-from csms.operations.diagnostics import Diagnostics, ftp_root
 from csms.operations.file_jobs import EVERYWHERE, FileSettings, NoAddress
 from csms.operations.firmware import FirmwareUpdates
+from csms.operations.ftp_door import ftp_root
 from csms.operations.local_lists import (
     GetLocalListVersionEffect,
     LocalLists,
@@ -50,6 +50,7 @@ from csms.operations.reservations import (
     ReserveNowEffect,
 )
 from csms.operations.triggers import TriggerMessageEffect
+from csms.operations.uploads import Uploads
 from csms.storage import api_tokens, file_jobs
 from csms.storage.firmware import stored_names as stored_firmware
 from csms.storage.noticed_events import SecurityEvents
@@ -212,7 +213,7 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             return f"http://{_authority(settings.http_host, http.port)}"
 
         firmware = FirmwareUpdates(store, files, file_settings, base_url=base_url, now=_now)
-        diagnostics = Diagnostics(store, files, file_settings, base_url=base_url, now=_now)
+        uploads = Uploads(store, files, file_settings, base_url=base_url, now=_now)
         await settle_interrupted(store, at=_now())
         events = SecurityEvents(store, _now)
         trigger_watch = TriggerWatch()
@@ -226,8 +227,8 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             ),
             credentials=SettlingChecker(credentials, store),
             now=_now,
-        )
             events=events,
+        )
         credential_locks, list_locks, reservation_locks = Locks(), Locks(), Locks()
         profiles = ChargingProfileEffect(store, _now)
         effects: dict[str, Effect] = {
@@ -237,12 +238,12 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             "RemoteStartTransaction": profiles,
             "SetChargingProfile": profiles,
             "GetConfiguration": GetConfigurationEffect(store, _now),
-            "GetDiagnostics": diagnostics,
             "GetLocalListVersion": GetLocalListVersionEffect(store, list_locks, _now),
             "ReserveNow": ReserveNowEffect(store, reservation_locks, expiry, _now),
             "SendLocalList": SendLocalListEffect(store, list_locks, _now),
             "TriggerMessage": TriggerMessageEffect(store, trigger_watch, _now),
-            "UpdateFirmware": firmware.effect,
+            **firmware.effects,
+            **uploads.effects,
         }
         commanding = Commanding(ocpp.commands, effects)
         services = Services(
@@ -251,13 +252,13 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             commanding=commanding,
             credentials=credentials,
             credential_locks=credential_locks,
-            diagnostics=diagnostics,
             files=files,
             firmware=firmware,
             local_lists=LocalLists(store, commanding, _now),
             now=_now,
             reservations=Reservations(store, commanding, _now),
             security_events=events,
+            uploads=uploads,
         )
         api = create_api(services, api_token=settings.api_token)
         http = HttpServer(api, host=settings.http_host, port=settings.http_port)
@@ -271,13 +272,13 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             await _start_listener(
                 ocpp.start, "ocpp", "OCPP-J", settings.ocpp_host, settings.ocpp_port
             )
-            await diagnostics.start()
+            await uploads.start()
             await expiry.start()
             services.is_serving.set()
             yield CentralSystem(settings, ocpp, http, events, has_tokens=has_tokens)
         finally:
             services.is_serving.clear()
-            await asyncio.gather(ocpp.close(), http.close(), diagnostics.close())
+            await asyncio.gather(ocpp.close(), http.close(), uploads.close())
             await expiry.close()
             await events.close()
     finally:
@@ -335,7 +336,6 @@ def _ocpp_settings(settings: Settings) -> OcppSettings:
     )
 
 
-def _file_settings(settings: Settings) -> FileSettings:
 def _lowest_profile(settings: Settings) -> int:
     """Return the lowest security profile let in: an open door is for this machine alone."""
     if settings.lowest_security_profile is not None:
@@ -350,6 +350,7 @@ def _is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def _file_settings(settings: Settings) -> FileSettings:
     directory = settings.files_directory or f"{make_url(settings.database).database}.files"
     return FileSettings(
         directory=Path(directory).absolute(),

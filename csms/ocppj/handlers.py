@@ -43,14 +43,14 @@ from csms.storage.store import Store
 
 logger = logging.getLogger(__name__)
 
-# Sent by charge points whether or not the CSMS offers the profile; always acknowledged in full
-# (CS-FW-01, CS-FW-02, CS-SEC-07). The message log keeps them.
-NOTIFICATIONS: Final = frozenset(
-    {
-        "LogStatusNotification",
-        "SignedFirmwareStatusNotification",
-    }
-)
+# Sent by charge points whether or not a job is known; always acknowledged in full (CS-FW-01,
+# CS-FW-02, CS-SEC-13, CS-SEC-15).
+FILE_STATUSES: Final = {
+    "DiagnosticsStatusNotification": JobKind.DIAGNOSTICS,
+    "FirmwareStatusNotification": JobKind.FIRMWARE,
+    "LogStatusNotification": JobKind.LOG,
+    "SignedFirmwareStatusNotification": JobKind.SIGNED_FIRMWARE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,6 @@ class Handlers:
             "Authorize": self._authorize,
             "BootNotification": self._boot_notification,
             "DataTransfer": self._data_transfer,
-            "DiagnosticsStatusNotification": partial(self._file_status, JobKind.DIAGNOSTICS),
-            "FirmwareStatusNotification": partial(self._file_status, JobKind.FIRMWARE),
             "Heartbeat": self._heartbeat,
             "MeterValues": self._meter_values,
             "SecurityEventNotification": self._security_event,
@@ -115,7 +113,8 @@ class Handlers:
             "StatusNotification": self._status_notification,
             "StopTransaction": self._stop_transaction,
         }
-        self._handlers |= dict.fromkeys(NOTIFICATIONS, self._notification)
+        for action, kind in FILE_STATUSES.items():
+            self._handlers[action] = partial(self._file_status, kind)
         self.known: frozenset[str] = frozenset(self._handlers)
 
     async def handle(self, received: Received) -> dict[str, Any]:
@@ -171,13 +170,14 @@ class Handlers:
         return {"status": "UnknownVendorId"}
 
     async def _file_status(self, kind: JobKind, received: Received) -> dict[str, Any]:
-        # Always acknowledged, whatever it says and whether or not a job is known (CS-FW-01).
+        payload = received.payload
         await self._store.write(
             partial(
                 file_jobs.record_status,
                 identity=received.identity,
                 kind=kind,
-                status=str(received.payload.get("status", "")),
+                status=str(payload.get("status", "")),
+                request_id=whole_number(payload.get("requestId")) if kind.has_request_id else None,
                 at=received.received_at,
                 flags=received.quirks,
             )
@@ -216,9 +216,6 @@ class Handlers:
             await self._store.write(partial(triggers.follow, record_id=record_id, message=message))
         except StorageError as exc:  # what the message itself says is stored
             logger.error("%s: a triggered message was not noted: %s", received.identity, exc)
-
-    async def _notification(self, received: Received) -> dict[str, Any]:
-        return {}
 
     async def _security_event(self, received: Received) -> dict[str, Any]:
         # Whatever its type is, nothing is answered (CS-SEC-07).

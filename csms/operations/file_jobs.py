@@ -1,4 +1,4 @@
-"""UpdateFirmware and GetDiagnostics as jobs: whoever sends the command, it is written down.
+"""Firmware updates and requests for logs as jobs: whoever sends the command, it is written down.
 
 A job exists before its command leaves, so that nothing a charge point reports, even before it
 answers, is without one. A command whose answer is not known leaves the job `Unknown`.
@@ -14,8 +14,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from csms.domain.file_jobs import CommandState, Job, JobKind, open_until
-from csms.domain.secrets import mask_secrets
+from csms.domain.file_jobs import (
+    CommandState,
+    Job,
+    JobKind,
+    is_refusal,
+    location_of,
+    open_until,
+    retrieved_from,
+    with_location,
+)
+from csms.domain.secrets import mask_location
 from csms.domain.times import parse_time
 from csms.files.ftp_server import FtpSettings
 from csms.ocppj import command_rules
@@ -71,7 +80,7 @@ class FileJobEffect:
 
     async def carry_out(self, order: Order, send: Send) -> CommandOutcome:
         """Send the command of a job, and write down what became of it."""
-        job_id = self._prepared.pop(str(order.payload.get("location")), None)
+        job_id = self._prepared.pop(location_of(self._kind, order.payload) or "", None)
         if job_id is None:
             if command_rules.problems(order.action, order.payload):
                 return await send()  # says so, and sends nothing
@@ -87,6 +96,8 @@ class FileJobEffect:
         try:
             outcome = await send()
             command, answer = _became(outcome)
+            if is_refusal(self._kind, answer):
+                command = CommandState.REFUSED
         except ValueError:  # InvalidCommand: the charge point's state forbids it
             command = CommandState.NOT_SENT
             raise
@@ -116,15 +127,17 @@ def new_job(
     password: str | None = None,
     firmware: dict[str, Any] | None = None,
 ) -> file_jobs.NewJob:
-    """Return a job for a sound payload; passwords are left out of it."""
-    masked = {**order, "location": mask_secrets(str(order["location"]))}
-    retrieve = parse_time(order.get("retrieveDate"))
+    """Return a job for a sound payload; secrets are left out of it."""
+    location = mask_location(location_of(kind, order) or "")
+    masked = with_location(kind, order, location)
+    retrieve = parse_time(retrieved_from(kind, order))
     from_at = max(requested_at, retrieve.at) if retrieve else requested_at
     return file_jobs.NewJob(
         identity=identity,
         kind=kind,
         token=token,
-        location=masked["location"],
+        request_id=order.get("requestId"),
+        location=location,
         protocol=protocol,
         password_digest=None if password is None else digest(password),
         order=masked,
@@ -132,6 +145,17 @@ def new_job(
         until_at=open_until(masked, requested_at=from_at, window=window),
         firmware=firmware,
     )
+
+
+def tries(retries: int | None, retry_interval_s: int | None) -> dict[str, Any]:
+    """Return how often a charge point shall try again, as far as it is said."""
+    given = {"retries": retries, "retryInterval": retry_interval_s}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def new_request_id() -> int:
+    """Return the id of a request; what a charge point says of an older one must not fit it."""
+    return secrets.randbelow(2**31 - 1) + 1
 
 
 def new_token() -> str:

@@ -1,4 +1,4 @@
-"""Firmware updates and diagnostics requests: the jobs, what was reported of them, what moved."""
+"""Firmware updates and requests for logs: the jobs, what was reported of them, what moved."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from sqlalchemy import Connection, Row, exists, insert, select, update
 
 from csms.domain.file_jobs import (
     IDLE,
+    NO_REQUEST_ID,
     CommandState,
     Job,
     JobKind,
     JobStatus,
     Transfer,
+    given_up,
+    is_canceling,
     meant_by,
     notes_boot,
 )
@@ -37,6 +40,7 @@ class NewJob:
     order: dict[str, Any]
     requested_at: datetime
     until_at: datetime
+    request_id: int | None = None
     token: str | None = None
     protocol: str | None = None
     password_digest: str | None = None
@@ -50,7 +54,7 @@ def add(connection: Connection, job: NewJob) -> int:
     row = asdict(job) | {
         "kind": job.kind.value,
         "command": CommandState.REQUESTED.value,
-        "version_before": version if job.kind is JobKind.FIRMWARE else None,
+        "version_before": version if job.kind.is_firmware else None,
     }
     return new_id(connection.execute(insert(file_jobs), row))
 
@@ -60,15 +64,21 @@ def settle(
 ) -> None:
     """Write down what became of a job's command.
 
-    What was reported meanwhile belongs to an older job where the charge point refused this one.
+    What was reported meanwhile belongs to an older job where the charge point refused this one. It
+    may have given up an older one for it.
     """
     connection.execute(
         update(file_jobs)
         .where(file_jobs.c.id == job_id)
         .values(command=command.value, answer=answer, answered_at=at)
     )
+    job = get(connection, job_id)
+    if job is None:
+        return
     if not command.may_have_arrived:
-        _hand_back(connection, job_id)
+        _hand_back(connection, job)
+    elif is_canceling(job.kind, answer):
+        _cancel_before(connection, job, at=at)
 
 
 def settle_interrupted(connection: Connection, *, at: datetime) -> None:
@@ -92,14 +102,25 @@ def record_status(
     kind: JobKind,
     status: str,
     at: datetime,
+    request_id: int | None = None,
     flags: tuple[str, ...] = (),
 ) -> None:
-    """Keep a status notification with the job it belongs to, if any."""
-    job = meant_by(status, _arrived(connection, identity, kind))
+    """Keep a status notification with the job it belongs to, if any.
+
+    That is the one with the request id, where the kind has ids; nothing is guessed then.
+    """
+    if kind.has_request_id:
+        jobs = [] if request_id is None else _arrived(connection, identity, kind, request_id)
+        job = jobs[0] if jobs else None
+        if request_id is None and status != IDLE:
+            flags = (*flags, NO_REQUEST_ID)
+    else:
+        job = meant_by(status, _arrived(connection, identity, kind))
     row = {
         "identity": identity,
         "job_id": job.job_id if job else None,
         "kind": kind.value,
+        "request_id": request_id,
         "status": status,
         "received_at": at,
         "flags": list(flags),
@@ -113,11 +134,17 @@ def record_boot(
     connection: Connection, identity: str, *, version: str | None, at: datetime
 ) -> None:
     """Show the firmware version of a boot beside the update it may come from."""
-    jobs = _arrived(connection, identity, JobKind.FIRMWARE)
-    if jobs and notes_boot(jobs[0]):
+    jobs = [
+        job
+        for kind in JobKind
+        if kind.is_firmware
+        for job in _arrived(connection, identity, kind, limit=1)
+    ]
+    newest = max(jobs, key=lambda job: job.job_id, default=None)
+    if newest is not None and notes_boot(newest):
         connection.execute(
             update(file_jobs)
-            .where(file_jobs.c.id == jobs[0].job_id)
+            .where(file_jobs.c.id == newest.job_id)
             .values(booted_version=version, booted_at=at)
         )
 
@@ -164,11 +191,12 @@ def page(
 
 
 def waiting_by_ftp(connection: Connection, *, now: datetime) -> list[Job]:
-    """Return the diagnostics jobs for whose file an FTP server is needed."""
+    """Return the jobs for whose file an FTP server is needed."""
     query = select(file_jobs).where(
         file_jobs.c.protocol == "ftp",
         file_jobs.c.until_at > now,
         file_jobs.c.closed_at.is_(None),
+        file_jobs.c.canceled_at.is_(None),
         file_jobs.c.command.in_(_MAY_HAVE_ARRIVED),
         ~exists().where(
             file_transfers.c.job_id == file_jobs.c.id, file_transfers.c.is_whole.is_(True)
@@ -334,8 +362,15 @@ def stored_names(connection: Connection) -> set[str]:
 
 
 def _arrived(
-    connection: Connection, identity: str, kind: JobKind, *, before_id: int | None = None
+    connection: Connection,
+    identity: str,
+    kind: JobKind,
+    request_id: int | None = None,
+    *,
+    before_id: int | None = None,
+    limit: int = LOOKED_BACK,
 ) -> list[Job]:
+    """Return jobs that may have arrived, newest first."""
     query = (
         select(file_jobs)
         .where(
@@ -344,8 +379,10 @@ def _arrived(
             file_jobs.c.command.in_(_MAY_HAVE_ARRIVED),
         )
         .order_by(file_jobs.c.id.desc())
-        .limit(LOOKED_BACK)
+        .limit(limit)
     )
+    if request_id is not None:
+        query = query.where(file_jobs.c.request_id == request_id)
     if before_id is not None:
         query = query.where(file_jobs.c.id < before_id)
     return [_job(row) for row in connection.execute(query)]
@@ -360,21 +397,33 @@ def _report(connection: Connection, job: Job, *, status: str, at: datetime) -> N
         )
 
 
-def _hand_back(connection: Connection, job_id: int) -> None:
+def _cancel_before(connection: Connection, job: Job, *, at: datetime) -> None:
+    """Write down that the charge point gave up the job before this one."""
+    before = _arrived(connection, job.identity, job.kind, before_id=job.job_id)
+    for one in given_up(before):
+        connection.execute(
+            update(file_jobs)
+            .where(file_jobs.c.id == one.job_id)
+            .values(canceled_at=at, canceled_by=job.job_id)
+        )
+
+
+def _hand_back(connection: Connection, job: Job) -> None:
     """Give what was reported since a refused command to the job before, if there is one."""
-    job = get(connection, job_id)
-    reported = statuses_of(connection, job_id)
-    if job is None or not reported:
+    reported = statuses_of(connection, job.job_id)
+    if not reported:
         return
-    before = _arrived(connection, job.identity, job.kind, before_id=job_id)
+    before = _arrived(
+        connection, job.identity, job.kind, job.request_id, before_id=job.job_id, limit=1
+    )
     older = before[0] if before else None
     connection.execute(
         update(file_job_statuses)
-        .where(file_job_statuses.c.job_id == job_id)
+        .where(file_job_statuses.c.job_id == job.job_id)
         .values(job_id=older.job_id if older else None)
     )
     connection.execute(
-        update(file_jobs).where(file_jobs.c.id == job_id).values(status=None, status_at=None)
+        update(file_jobs).where(file_jobs.c.id == job.job_id).values(status=None, status_at=None)
     )
     if older is not None:
         for one in reported:
@@ -403,6 +452,7 @@ def _status(row: Row[Any]) -> JobStatus:
         identity=row.identity,
         job_id=row.job_id,
         kind=JobKind(row.kind),
+        request_id=row.request_id,
         status=row.status,
         received_at=row.received_at,
         flags=tuple(row.flags),

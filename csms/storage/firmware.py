@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, delete, select, update
 
 from csms.domain.file_jobs import FirmwareFile
 from csms.storage.database import insert
@@ -26,18 +27,33 @@ def get(connection: Connection, name: str) -> FirmwareFile | None:
 def put(connection: Connection, file: FirmwareFile) -> FirmwareFile | None:
     """Offer a file from now on; return the one it replaces."""
     replaced = get(connection, file.name)
-    connection.execute(
-        _PUT,
-        {
-            "name": file.name,
-            "version": file.version,
-            "size_bytes": file.size_bytes,
-            "sha256": file.sha256,
-            "stored_as": file.stored_as,
-            "uploaded_at": file.uploaded_at,
-        },
-    )
+    connection.execute(_PUT, asdict(file))
     return replaced
+
+
+def sign(
+    connection: Connection,
+    file: FirmwareFile,
+    *,
+    signature: str | None,
+    signing_certificate: str | None,
+    signature_algorithm: str | None,
+) -> FirmwareFile | None:
+    """Keep a signature beside a file, or none; return the file.
+
+    None where the file was replaced or withdrawn meanwhile.
+    """
+    connection.execute(
+        update(firmware)
+        .where(firmware.c.name == file.name, firmware.c.stored_as == file.stored_as)
+        .values(
+            signature=signature,
+            signing_certificate=signing_certificate,
+            signature_algorithm=signature_algorithm,
+        )
+    )
+    found = get(connection, file.name)
+    return found if found is not None and found.stored_as == file.stored_as else None
 
 
 def remove(connection: Connection, name: str) -> FirmwareFile | None:
@@ -63,11 +79,4 @@ def stored_names(connection: Connection) -> set[str]:
 
 
 def _file(row: Row[Any]) -> FirmwareFile:
-    return FirmwareFile(
-        name=row.name,
-        version=row.version,
-        size_bytes=row.size_bytes,
-        sha256=row.sha256,
-        stored_as=row.stored_as,
-        uploaded_at=row.uploaded_at,
-    )
+    return FirmwareFile(**row._mapping)

@@ -372,6 +372,9 @@ firmware = Table(
     Column("sha256", Text, nullable=False),
     Column("stored_as", Text, nullable=False),
     Column("uploaded_at", UtcDateTime, nullable=False),
+    Column("signature", Text),
+    Column("signing_certificate", Text),
+    Column("signature_algorithm", Text),
 )
 
 file_jobs = Table(
@@ -397,6 +400,9 @@ file_jobs = Table(
     Column("booted_version", Text),
     Column("booted_at", UtcDateTime),
     Column("closed_at", UtcDateTime),
+    Column("request_id", BigInteger),
+    Column("canceled_at", UtcDateTime),
+    Column("canceled_by", BigInteger),
     Index(None, "identity", "kind", "id"),
     sqlite_autoincrement=True,
 )
@@ -411,6 +417,7 @@ file_job_statuses = Table(
     Column("status", Text, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     Column("flags", _Json, nullable=False),
+    Column("request_id", BigInteger),
     Index(None, "identity", "id"),
     Index(None, "job_id", "id"),
 )

@@ -1,4 +1,4 @@
-"""The shapes of firmware, diagnostics and the jobs that move them."""
+"""The shapes of firmware, logs and the jobs that move them."""
 
 from typing import Annotated, Any, Literal
 
@@ -30,6 +30,22 @@ class FirmwareView(View):
     size: int = Field(validation_alias="size_bytes")
     sha256: str
     uploaded_at: Time
+    signature: str | None = Field(description="Base64; null while the file is not signed.")
+    signing_certificate: str | None = Field(description="PEM.")
+    signature_algorithm: str | None = Field(description="With which the signature was right.")
+
+
+class SignatureBody(Body):
+    """The manufacturer's signature of a firmware file."""
+
+    signature: str = Field(
+        description="Base64, of the whole file with SHA-256: RSA (PKCS #1 v1.5 or PSS) or ECDSA.",
+        max_length=2000,
+    )
+    signing_certificate: str = Field(
+        description="PEM; its issuers may follow it. In all 5500 characters at most.",
+        max_length=20_000,
+    )
 
 
 class FirmwareUpdateBody(Body):
@@ -37,6 +53,23 @@ class FirmwareUpdateBody(Body):
 
     firmware: str = Field(description="A name in the repository.", max_length=100)
     retrieve_date: Time | None = Field(None, description="Not before this time; now if left out.")
+    retries: Count = None
+    retry_interval: Count = Field(None, description="Seconds.")
+
+
+class SignedFirmwareUpdateBody(FirmwareUpdateBody):
+    """What a charge point shall install once it checked the signature, and how."""
+
+    install_date: Time | None = Field(None, description="Not installed before this time.")
+
+
+class LogBody(Body):
+    """Which log a charge point shall send, and how."""
+
+    log_type: Literal["DiagnosticsLog", "SecurityLog"]
+    protocol: Literal["http", "ftp"] = "http"
+    oldest_timestamp: Time | None = Field(None, description="Entries from this time on.")
+    latest_timestamp: Time | None = Field(None, description="Entries up to this time.")
     retries: Count = None
     retry_interval: Count = Field(None, description="Seconds.")
 
@@ -65,6 +98,7 @@ class FileStatusView(JobStatusView):
     id: int = Field(validation_alias="record_id")
     kind: JobKind
     job_id: int | None = Field(description="Null where no job is known.")
+    request_id: int | None
 
 
 class TransferView(View):
@@ -82,7 +116,7 @@ class TransferView(View):
 
 
 class JobView(View):
-    """A firmware update or a diagnostics request."""
+    """A firmware update or a request for a log."""
 
     id: int
     charge_point: str
@@ -107,8 +141,20 @@ class FirmwareUpdateView(JobView):
     booted_at: Time | None
 
 
+class RequestView(JobView):
+    """A job whose reports carry the id of the request."""
+
+    request_id: int
+    canceled_at: Time | None = Field(description="When the charge point gave it up.")
+    canceled_by: int | None = Field(description="The later job for which it did.")
+
+
+class SignedFirmwareUpdateView(FirmwareUpdateView, RequestView):
+    """A signed firmware update."""
+
+
 class ReceivedFileView(View):
-    """What came of a diagnostics request."""
+    """What came of a request for a log."""
 
     name: str
     size: int
@@ -117,12 +163,22 @@ class ReceivedFileView(View):
     is_whole: bool
 
 
-class DiagnosticsView(JobView):
-    """A diagnostics request."""
+class UploadView(JobView):
+    """A job whose file comes from the charge point."""
 
     file_name: str | None = Field(description="As the charge point answered.")
     file: ReceivedFileView | None
     wants_file: bool
+
+
+class DiagnosticsView(UploadView):
+    """A diagnostics request."""
+
+
+class LogView(UploadView, RequestView):
+    """A request for a log."""
+
+    log_type: str
 
 
 class _Details(View):
@@ -134,8 +190,16 @@ class FirmwareUpdateDetailView(FirmwareUpdateView, _Details):
     """A firmware update with all that happened."""
 
 
+class SignedFirmwareUpdateDetailView(SignedFirmwareUpdateView, _Details):
+    """A signed firmware update with all that happened."""
+
+
 class DiagnosticsDetailView(DiagnosticsView, _Details):
     """A diagnostics request with all that happened."""
+
+
+class LogDetailView(LogView, _Details):
+    """A request for a log with all that happened."""
 
 
 def job_fields(job: Job) -> dict[str, Any]:
@@ -153,6 +217,9 @@ def job_fields(job: Job) -> dict[str, Any]:
         "order": job.order,
         "status": job.status,
         "status_at": job.status_at,
+        "request_id": job.request_id,
+        "canceled_at": job.canceled_at,
+        "canceled_by": job.canceled_by,
     }
 
 
@@ -166,14 +233,15 @@ def firmware_fields(job: Job) -> dict[str, Any]:
     }
 
 
-def diagnostics_fields(job: Job, file: Transfer | None, *, wants_file: bool) -> dict[str, Any]:
-    """Return what the views of a diagnostics request show."""
+def upload_fields(job: Job, file: Transfer | None, *, wants_file: bool) -> dict[str, Any]:
+    """Return what the views of a request for a log show."""
     answer = job.answer if isinstance(job.answer, dict) else {}
-    file_name = answer.get("fileName")
+    file_name = answer.get("filename" if job.kind is JobKind.LOG else "fileName")
     shown = file is not None and file.stored_as is not None
     return job_fields(job) | {
         "file_name": file_name if isinstance(file_name, str) else None,
         "wants_file": wants_file,
+        "log_type": job.order.get("logType"),
         "file": {
             "name": file.name,
             "size": file.size_bytes,

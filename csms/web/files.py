@@ -134,18 +134,22 @@ async def _open(
     return *found, content
 
 
+@router.post("/logs/{token}", summary="Send a log by POST", **_UPLOAD)
+@router.put("/logs/{token}", summary="Send a log", **_UPLOAD)
 @router.post("/diagnostics/{token}", summary="Send diagnostics by POST", **_UPLOAD)
 @router.put("/diagnostics/{token}", summary="Send diagnostics", **_UPLOAD)
-async def send_diagnostics(token: Token, request: Request, services: ServicesOf) -> Response:
+async def send_file(token: Token, request: Request, services: ServicesOf) -> Response:
     """Take the body as the job's file."""
     return await _receive(token, "", request, services)
 
 
+@router.post("/logs/{token}/{name:path}", summary="Send a log by POST, named", **_UPLOAD)
+@router.put("/logs/{token}/{name:path}", summary="Send a log, named", **_UPLOAD)
 @router.post(
     "/diagnostics/{token}/{name:path}", summary="Send diagnostics by POST, named", **_UPLOAD
 )
 @router.put("/diagnostics/{token}/{name:path}", summary="Send diagnostics, named", **_UPLOAD)
-async def send_named_diagnostics(
+async def send_named_file(
     token: Token, name: Name, request: Request, services: ServicesOf
 ) -> Response:
     """Take the body as the job's file; its name is kept beside it."""
@@ -153,11 +157,11 @@ async def send_named_diagnostics(
 
 
 async def _receive(token: str, name: str, request: Request, services: ServicesOf) -> Response:
-    limit_bytes = services.diagnostics.max_bytes
+    limit_bytes = services.uploads.max_bytes
     try:
-        await services.diagnostics.wanted(token, "http")
+        await services.uploads.wanted(token, "http")
         check_announced(request, limit_bytes)
-        incoming = await services.diagnostics.begin(token, protocol="http", name=name)
+        incoming = await services.uploads.begin(token, protocol="http", name=name)
     except LookupError:
         raise _no_such_file() from None
     except FileExistsError as error:
@@ -175,7 +179,7 @@ async def _receive(token: str, name: str, request: Request, services: ServicesOf
         detail = str(error)
         problem = not_stored(error, limit_bytes)
     finally:
-        is_stored = await services.diagnostics.end(incoming, is_whole=is_whole, detail=detail)
+        is_stored = await services.uploads.end(incoming, is_whole=is_whole, detail=detail)
     if problem is not None:
         raise problem
     if not is_stored:

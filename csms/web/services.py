@@ -15,11 +15,11 @@ from csms.domain.model import ChargePoint
 from csms.files.vault import Vault
 from csms.ocppj.server import OcppServer
 from csms.operations.commanding import Commanding
-from csms.operations.diagnostics import Diagnostics
 from csms.operations.firmware import FirmwareUpdates
 from csms.operations.local_lists import LocalLists
 from csms.operations.locks import Locks
 from csms.operations.reservations import Reservations
+from csms.operations.uploads import Uploads
 from csms.storage import charge_points
 from csms.storage.noticed_events import SecurityEvents
 from csms.storage.store import Store
@@ -38,10 +38,10 @@ class Services:
     credential_locks: Locks
     files: Vault
     firmware: FirmwareUpdates
-    diagnostics: Diagnostics
     local_lists: LocalLists
     reservations: Reservations
     security_events: SecurityEvents
+    uploads: Uploads
     is_serving: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -31,6 +31,7 @@ def job(job_id: int = 1, **changes: Any) -> Job:
         job_id=job_id,
         identity="CP1",
         kind=JobKind.FIRMWARE,
+        request_id=None,
         token="ab" * 20,
         location="http://127.0.0.1/files/firmware/x",
         protocol="http",
@@ -48,6 +49,8 @@ def job(job_id: int = 1, **changes: Any) -> Job:
         booted_version=None,
         booted_at=None,
         closed_at=None,
+        canceled_at=None,
+        canceled_by=None,
     )
     return replace(made, **changes)
 
@@ -168,9 +171,11 @@ def test_the_end_of_the_calendar_is_no_defect() -> None:
 
 
 def test_final_statuses_are_those_of_the_standard() -> None:
-    """Each action ends well or badly, nothing else ends (§4.4, §4.5)."""
+    """Each action ends well or badly, nothing else ends (§4.4, §4.5; whitepaper §5.9, §5.13)."""
     ends = {
         f"{what}{how}" for what, how in product(("Download", "Installation", "Upload"), ("Failed",))
     }
+    signed = {"InvalidSignature", "InstallVerificationFailed"}
+    log = {"UploadFailure", "BadMessage", "PermissionDenied", "NotSupportedOperation"}
 
-    assert ends | {"Installed", "Uploaded"} == FINAL
+    assert ends | signed | log | {"Installed", "Uploaded"} == FINAL

@@ -19,7 +19,7 @@ import pytest_asyncio
 from csms.domain.model import AuthorizationStatus, IdTag, RegistrationStatus
 from csms.domain.triggers import Expectation
 from csms.ocppj.errors import CallFailure, ErrorCode
-from csms.ocppj.handlers import NOTIFICATIONS, Handlers, HandlerSettings, Received
+from csms.ocppj.handlers import FILE_STATUSES, Handlers, HandlerSettings, Received
 from csms.ocppj.trigger_watch import TriggerWatch
 from csms.storage import charge_points, id_tags, meter_values, statuses, transactions
 from csms.storage.store import Store
@@ -286,7 +286,7 @@ async def test_unknown_vendor_gets_no_data(station: Station) -> None:
 
 @pytest.mark.parametrize(
     "action",
-    sorted({*NOTIFICATIONS, "DiagnosticsStatusNotification", "FirmwareStatusNotification"}),
+    sorted(FILE_STATUSES),
 )
 async def test_notifications_are_acknowledged(station: Station, action: str) -> None:
     """In any state, with any content, whether or not the profile is offered (CS-FW-02)."""
@@ -295,12 +295,10 @@ async def test_notifications_are_acknowledged(station: Station, action: str) -> 
 
 async def test_known_actions_are_core_and_notifications(station: Station) -> None:
     """Everything a charge point may begin, but what needs a certificate authority."""
-    assert station.handlers.known == NOTIFICATIONS | {
+    assert station.handlers.known == FILE_STATUSES.keys() | {
         "Authorize",
         "BootNotification",
         "DataTransfer",
-        "DiagnosticsStatusNotification",
-        "FirmwareStatusNotification",
         "Heartbeat",
         "MeterValues",
         "SecurityEventNotification",

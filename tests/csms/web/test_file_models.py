@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from csms.domain.file_jobs import Transfer
-from csms.web.file_models import DiagnosticsView, diagnostics_fields
+from csms.web.file_models import DiagnosticsView, upload_fields
 from tests.csms.domain.test_file_jobs import job
 
 FILE = Transfer(
@@ -40,15 +40,15 @@ FILE = Transfer(
 )
 def test_the_file_name_is_shown_where_it_is_one(answer: Any, expected: str | None) -> None:
     """A charge point may answer anything."""
-    fields = diagnostics_fields(job(answer=answer), None, wants_file=True)
+    fields = upload_fields(job(answer=answer), None, wants_file=True)
 
     assert DiagnosticsView.model_validate(fields).file_name == expected
 
 
 def test_a_file_is_shown_while_it_is_there() -> None:
     """What was deleted is in the transfers alone."""
-    there = diagnostics_fields(job(), FILE, wants_file=False)
-    gone = diagnostics_fields(job(), replace(FILE, stored_as=None), wants_file=False)
+    there = upload_fields(job(), FILE, wants_file=False)
+    gone = upload_fields(job(), replace(FILE, stored_as=None), wants_file=False)
 
     shown = DiagnosticsView.model_validate(there).file
     assert shown is not None

@@ -208,8 +208,9 @@ async def test_files_are_bounded(settings: Settings, is_announced: bool, excess:
         station = await Station(f"{system.ocpp_url}/", "CP", password=None)
         await station.boot()
         job = (await api.post("/charge-points/CP/diagnostics", json={})).json()
+        _, order = await station.commands.get()
         async with httpx.AsyncClient(trust_env=False) as client:
-            sent = await client.put(job["location"], content=body())
+            sent = await client.put(order["location"], content=body())
         offered = await api.put("/firmware/a.bin", params={"version": "1"}, content=body())
         found = await shown(api, f"/charge-points/CP/diagnostics/{job['id']}")
         await station.close()

@@ -1,23 +1,20 @@
-"""Diagnostics: asking for them, and receiving them over HTTP and FTP.
+"""Diagnostics and logs: asking for them, and receiving them over HTTP and FTP.
 
 A job's file is taken once, as a whole; parts are kept apart until then. The newest try wins: an
-older one, whose connection may be dead, is cut off. The FTP server listens only while a job wants
-a file by FTP.
+older one, whose connection may be dead, is cut off.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from csms.domain.file_jobs import Job, JobKind, wants_file
-from csms.domain.times import format_time
-from csms.files.ftp_server import FtpServer, Refused
+from csms.domain.file_jobs import Job, JobKind, wants_file, with_location
+from csms.files.ftp_server import Refused
 from csms.files.vault import Incoming, Vault
 from csms.ocppj.outcomes import CommandOutcome
 from csms.operations.commanding import Commanding, Order, Send
@@ -30,13 +27,15 @@ from csms.operations.file_jobs import (
     new_job,
     new_token,
 )
+from csms.operations.ftp_door import FtpDoor, ftp_root
 from csms.storage import file_jobs
 from csms.storage.errors import StorageError
 from csms.storage.store import Store
 
-NEXT_LOOK_S: Final = 3600.0  # at the latest, whether the FTP server is still wanted
-JUST_AFTER_S: Final = 0.05  # timers and clocks differ
 DESK_TIMEOUT_S: Final = 10.0  # for the event loop to decide for the FTP thread
+
+ACTIONS: Final = {JobKind.DIAGNOSTICS: "GetDiagnostics", JobKind.LOG: "GetLog"}
+PATHS: Final = {JobKind.DIAGNOSTICS: "diagnostics", JobKind.LOG: "logs"}  # below /files/
 
 T = TypeVar("T")
 
@@ -52,8 +51,12 @@ class _Reception:
     incoming: Incoming
 
 
-class Diagnostics:
-    """Asks charge points for diagnostics and takes them."""
+class Uploads:
+    """Asks charge points for diagnostics and logs, and takes them.
+
+    Attributes:
+        effects: what belongs to every GetDiagnostics and GetLog, by action.
+    """
 
     def __init__(
         self,
@@ -70,118 +73,86 @@ class Diagnostics:
         self._settings = settings
         self._base_url = base_url
         self._now = now
-        self._jobs = FileJobEffect(store, JobKind.DIAGNOSTICS, window=settings.window, now=now)
         self._receptions: dict[str, _Reception] = {}  # by name on disk
-        self._listening = asyncio.Lock()
-        self._ftp: FtpServer | None = None
-        self._draining: list[FtpServer] = []
-        self._next_look: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._is_closed = False
+        self._door = FtpDoor(
+            store, settings.ftp, _Desk(self), root=ftp_root(settings.directory), now=now
+        )
+        self.effects = {
+            action: _UploadEffect(
+                store, kind, window=settings.window, now=now, after=self._door.look_soon
+            )
+            for kind, action in ACTIONS.items()
+        }
 
     # --- life --------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Listen again for those who were told to come before the CSMS ended."""
-        await self.look_after_ftp()
+        await self._door.look()
 
     async def close(self) -> None:
-        """Cut off what is under way."""
-        self._is_closed = True
-        if self._next_look is not None:
-            self._next_look.cancel()
-        async with self._listening:
-            servers = [*self._draining, *([self._ftp] if self._ftp else [])]
-            self._ftp = None
-        for server in servers:
-            server.stop()
-        for server in servers:
-            await asyncio.to_thread(server.join, 2.0)
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        """Cut off what comes by FTP."""
+        await self._door.close()
 
     @property
     def max_bytes(self) -> int:
         """Of one file."""
         return self._settings.max_diagnostics_bytes
 
-    @property
-    def ftp_port(self) -> int | None:
-        """The port the FTP server listens on; None while it does not."""
-        return None if self._ftp is None else self._ftp.port
-
     # --- commands ----------------------------------------------------------------------------
-
-    async def carry_out(self, order: Order, send: Send) -> CommandOutcome:
-        """Send a GetDiagnostics of whoever, as a job."""
-        try:
-            return await self._jobs.carry_out(order, send)
-        finally:
-            self._look_soon()
 
     async def order(
         self,
         commanding: Commanding,
         identity: str,
+        kind: JobKind,
+        order: dict[str, Any],
         *,
         protocol: str,
-        start_at: datetime | None,
-        stop_at: datetime | None,
-        retries: int | None,
-        retry_interval_s: int | None,
     ) -> tuple[int, CommandOutcome]:
-        """Ask a charge point for diagnostics; return the job and the outcome.
+        """Send a command that lacks only our location; return the job and the outcome.
+
+        Args:
+            kind: of the job; its command is sent.
+            order: the command's payload without the location.
+            protocol: ``http`` or ``ftp``.
 
         Raises:
             InvalidCommand: the charge point's state forbids it; the job says so too.
             NoAddress: charge points could not reach us.
         """
-        order: dict[str, Any] = {}
-        if retries is not None:
-            order["retries"] = retries
-        if retry_interval_s is not None:
-            order["retryInterval"] = retry_interval_s
-        if start_at is not None:
-            order["startTime"] = format_time(start_at)
-        if stop_at is not None:
-            order["stopTime"] = format_time(stop_at)
+        effect = self.effects[ACTIONS[kind]]
         if protocol == "http":
-            token, password = new_token(), None
-            order["location"] = f"{self._base_url()}/files/diagnostics/{token}/"
-            job_id = await self._prepare(identity, order, protocol, token, password)
+            token = new_token()
+            location = f"{self._base_url()}/files/{PATHS[kind]}/{token}/"
+            order = with_location(kind, order, location)
+            job_id = await effect.prepare(
+                location, self._job(identity, kind, order, token=token, protocol=protocol)
+            )
         else:
             # Shorter than for HTTP: clients in charge points have small buffers.
             token, password = new_token()[:16], new_token()[:24]
             host = self._ftp_host()
-            try:
-                async with self._listening:
-                    port = await self._listen()
-                    order["location"] = f"ftp://{token}:{password}@{host}:{port}/"
-                    job_id = await self._prepare(identity, order, protocol, token, password)
-            except BaseException:  # then nobody may want to be listened for
-                self._look_soon()
-                raise
-        return job_id, await commanding.send(identity, "GetDiagnostics", order)
+            async with self._door.opened() as port:
+                location = f"ftp://{token}:{password}@{host}:{port}/"
+                order = with_location(kind, order, location)
+                job = self._job(
+                    identity, kind, order, token=token, protocol=protocol, password=password
+                )
+                job_id = await effect.prepare(location, job)
+        return job_id, await commanding.send(identity, ACTIONS[kind], order)
 
-    async def _prepare(
-        self,
-        identity: str,
-        order: dict[str, Any],
-        protocol: str,
-        token: str,
-        password: str | None,
-    ) -> int:
-        job = new_job(
+    def _job(
+        self, identity: str, kind: JobKind, order: dict[str, Any], **of_location: Any
+    ) -> file_jobs.NewJob:
+        return new_job(
             identity,
-            JobKind.DIAGNOSTICS,
+            kind,
             order,
             requested_at=self._now(),
             window=self._settings.window,
-            token=token,
-            protocol=protocol,
-            password=password,
+            **of_location,
         )
-        return await self._jobs.prepare(order["location"], job)
 
     def _ftp_host(self) -> str:
         settings, public_url = self._settings.ftp, self._settings.public_url
@@ -199,7 +170,7 @@ class Diagnostics:
         await self._store.write(partial(file_jobs.close, job_id=job.job_id, at=self._now()))
         forget = partial(file_jobs.forget_files, job_id=job.job_id)
         await self._forget(await self._store.write(forget))
-        await self.look_after_ftp()
+        await self._door.look()
 
     # --- receiving ---------------------------------------------------------------------------
 
@@ -257,20 +228,21 @@ class Diagnostics:
             return False
         await self._forget(superfluous)
         _logger.info(
-            "%s: diagnostics job %d: %d bytes, %s",
+            "%s: %s job %d: %d bytes, %s",
             reception.job.identity,
+            reception.job.kind,
             reception.job.job_id,
             stored.size_bytes,
             "whole" if is_whole else f"not whole: {detail}",
         )
         if is_whole:
-            self._look_soon()
+            self._door.look_soon()
         return is_whole
 
     async def wanted(self, token: str, protocol: str) -> Job:
         """Return the job that waits for a file at this location; raise as `begin` does."""
         job = await self._store.read(partial(file_jobs.by_token, token=token))
-        if job is None or job.kind is not JobKind.DIAGNOSTICS or job.protocol != protocol:
+        if job is None or job.kind not in ACTIONS or job.protocol != protocol:
             raise LookupError("no such location")
         has_whole = await self._store.read(partial(file_jobs.has_whole, job_id=job.job_id))
         if has_whole and job.closed_at is None:
@@ -283,87 +255,47 @@ class Diagnostics:
         for name in stored_names:
             await asyncio.to_thread(self._vault.remove, name)
 
-    # --- FTP ---------------------------------------------------------------------------------
 
-    async def look_after_ftp(self) -> None:
-        """Listen if a job wants it, and do not if none does."""
-        async with self._listening:
-            if self._is_closed:
-                return
-            try:
-                waiting = await self._store.read(partial(file_jobs.waiting_by_ftp, now=self._now()))
-            except StorageError as error:
-                _logger.error("whether FTP is wanted cannot be read: %s", error)
-                self._look_in(NEXT_LOOK_S / 60)
-                return
-            if not waiting:
-                await self._stop_listening()
-                return
-            soonest = min(job.until_at for job in waiting)
-            left_s = (soonest - self._now()).total_seconds()
-            self._look_in(min(max(left_s, 0.0) + JUST_AFTER_S, NEXT_LOOK_S))
-            try:
-                await self._listen()
-            except NoAddress as error:
-                _logger.error("%s", error)
+class _UploadEffect(FileJobEffect):
+    """A job whose command may make the FTP server needed, or needed no more."""
 
-    async def _listen(self) -> int:
-        """Return the port of the FTP server, which listens from now on.
+    def __init__(
+        self,
+        store: Store,
+        kind: JobKind,
+        *,
+        window: timedelta,
+        now: Callable[[], datetime],
+        after: Callable[[], None],
+    ) -> None:
+        super().__init__(store, kind, window=window, now=now)
+        self._after = after
 
-        Raises:
-            NoAddress: it cannot.
-        """
-        if self._ftp is None:
-            settings = self._settings.ftp
-            server = FtpServer(settings, _Desk(self), root=ftp_root(self._settings.directory))
-            try:
-                await asyncio.to_thread(server.start)
-            except OSError as error:
-                raise NoAddress(
-                    f"FTP cannot listen on {settings.host}:{settings.port}:"
-                    f" {error.strerror or error}; set ftp_host or ftp_port to what is free"
-                ) from None
-            self._ftp = server
-            _logger.info("FTP listens on %s:%d", settings.host, server.port)
-        return self._ftp.port
-
-    async def _stop_listening(self) -> None:
-        if self._ftp is not None:
-            _logger.info("FTP is not wanted any more")
-            server, self._ftp = self._ftp, None
-            self._draining = [one for one in self._draining if one.is_running]
-            self._draining.append(server)
-            await asyncio.to_thread(server.drain)
-
-    def _look_in(self, delay_s: float) -> None:
-        if self._next_look is not None:
-            self._next_look.cancel()
-        self._next_look = asyncio.get_running_loop().call_later(delay_s, self._look_soon)
-
-    def _look_soon(self) -> None:
-        if not self._is_closed:
-            task = asyncio.create_task(self.look_after_ftp())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    async def carry_out(self, order: Order, send: Send) -> CommandOutcome:
+        """Send the command of a job, whoever gave it."""
+        try:
+            return await super().carry_out(order, send)
+        finally:
+            self._after()
 
 
 class _Desk:
     """Decides for the FTP server's thread, in the event loop."""
 
-    def __init__(self, diagnostics: Diagnostics) -> None:
-        self._diagnostics = diagnostics
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads = uploads
         self._loop = asyncio.get_running_loop()
 
     def may_log_in(self, user: str, password: str) -> bool:
         try:
-            job = self._ask(self._diagnostics.wanted(user, "ftp"))
+            job = self._ask(self._uploads.wanted(user, "ftp"))
         except (LookupError, FileExistsError, StorageError, TimeoutError):
             return False
         return is_password_of(job, password)
 
     def begin(self, user: str, name: str) -> Incoming:
         try:
-            return self._ask(self._diagnostics.begin(user, protocol="ftp", name=name))
+            return self._ask(self._uploads.begin(user, protocol="ftp", name=name))
         except (LookupError, FileExistsError) as error:
             raise Refused(str(error)) from None
         except (StorageError, TimeoutError) as error:
@@ -371,15 +303,10 @@ class _Desk:
 
     def end(self, incoming: Incoming, *, is_whole: bool, detail: str) -> bool:
         try:
-            return self._ask(self._diagnostics.end(incoming, is_whole=is_whole, detail=detail))
+            return self._ask(self._uploads.end(incoming, is_whole=is_whole, detail=detail))
         except (KeyError, TimeoutError):
             return False
 
     def _ask(self, question: Coroutine[Any, Any, T]) -> T:
         answer = asyncio.run_coroutine_threadsafe(question, self._loop)
         return answer.result(DESK_TIMEOUT_S)
-
-
-def ftp_root(directory: Path) -> Path:
-    """Return the empty directory that is the root of every FTP session."""
-    return directory / "empty"
