@@ -11,14 +11,20 @@ from hypothesis import strategies as st
 
 from csms.domain.file_jobs import (
     FINAL,
+    IDLE,
     MAX_EXTENSION,
     CommandState,
     Job,
     JobKind,
+    given_up,
+    is_canceling,
+    is_refusal,
+    location_of,
     meant_by,
     notes_boot,
     open_until,
     wants_file,
+    with_location,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -179,3 +185,117 @@ def test_final_statuses_are_those_of_the_standard() -> None:
     log = {"UploadFailure", "BadMessage", "PermissionDenied", "NotSupportedOperation"}
 
     assert ends | signed | log | {"Installed", "Uploaded"} == FINAL
+
+
+def test_kinds_know_their_way_and_their_ids() -> None:
+    """Firmware goes there, logs come here; the security extension numbers its requests."""
+    assert [kind for kind in JobKind if kind.is_firmware] == [
+        JobKind.FIRMWARE,
+        JobKind.SIGNED_FIRMWARE,
+    ]
+    assert [kind for kind in JobKind if kind.has_request_id] == [
+        JobKind.SIGNED_FIRMWARE,
+        JobKind.LOG,
+    ]
+
+
+ORDERS: dict[JobKind, dict[str, Any]] = {
+    JobKind.FIRMWARE: {"location": "a", "retries": 1},
+    JobKind.DIAGNOSTICS: {"location": "a"},
+    JobKind.SIGNED_FIRMWARE: {"requestId": 1, "firmware": {"location": "a", "signature": "s"}},
+    JobKind.LOG: {"requestId": 1, "log": {"remoteLocation": "a"}},
+}
+
+
+@pytest.mark.parametrize("kind", JobKind)
+def test_location_of_an_order_can_be_read_and_changed(kind: JobKind) -> None:
+    """Nothing else changes, and the order given stays as it was."""
+    before = str(ORDERS[kind])
+    changed = with_location(kind, ORDERS[kind], "b")
+
+    assert (location_of(kind, ORDERS[kind]), location_of(kind, changed)) == ("a", "b")
+    assert str(ORDERS[kind]) == before
+    assert with_location(kind, changed, "a") == ORDERS[kind]
+    assert location_of(kind, with_location(kind, {}, "c")) == "c"
+
+
+@pytest.mark.parametrize("kind", JobKind)
+@pytest.mark.parametrize(
+    "order", [{}, {"location": 5}, {"firmware": [], "log": "x"}, {"firmware": {}, "log": {}}]
+)
+def test_order_without_a_location_has_none(kind: JobKind, order: dict[str, Any]) -> None:
+    """It will be refused by the schema."""
+    assert location_of(kind, order) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "refuses", "cancels"),
+    [
+        ({"status": "Accepted"}, False, False),
+        ({"status": "AcceptedCanceled"}, False, True),
+        ({"status": "Rejected"}, True, False),
+        ({"status": "InvalidCertificate"}, True, False),
+        ({"status": "RevokedCertificate"}, True, False),
+        ({"status": ["Rejected"]}, False, False),
+        ({}, False, False),
+        (None, False, False),
+        ({"code": "NotSupported", "description": "Rejected", "details": {}}, False, False),
+    ],
+)
+def test_answer_tells_what_will_be_done(answer: Any, refuses: bool, cancels: bool) -> None:
+    """Only in those messages whose answers have a status."""
+    assert is_refusal(JobKind.LOG, answer) is refuses
+    assert is_canceling(JobKind.SIGNED_FIRMWARE, answer) is cancels
+    assert not is_refusal(JobKind.DIAGNOSTICS, answer)
+    assert not is_canceling(JobKind.FIRMWARE, answer)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "expected"),
+    [
+        ([], []),
+        ([job(3, status="Uploading"), job(2, status="Uploaded")], [3]),
+        ([job(3)], [3]),
+        ([job(3, status="Uploaded"), job(2, status="Uploading")], []),
+        ([job(3, canceled_at=NOW), job(2)], []),
+        ([job(3, command=CommandState.UNKNOWN), job(2, status="Uploading")], [3, 2]),
+    ],
+)
+def test_jobs_up_to_the_last_that_ended_are_given_up(
+    earlier: list[Job], expected: list[int]
+) -> None:
+    """A charge point works on one at a time."""
+    assert [one.job_id for one in given_up(earlier)] == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "Answered"),
+        ({"status": "Uploading"}, "Uploading"),
+        ({"canceled_at": NOW}, "Canceled"),
+        ({"canceled_at": NOW, "status": "Uploading"}, "Canceled"),
+        ({"canceled_at": NOW, "status": "Uploaded"}, "Uploaded"),
+        (
+            {"command": CommandState.REFUSED, "answer": {"status": "RevokedCertificate"}},
+            "RevokedCertificate",
+        ),
+        ({"command": CommandState.REFUSED, "answer": {"code": "NotSupported"}}, "Refused"),
+    ],
+)
+def test_state_is_the_last_that_is_known(changes: dict[str, Any], state: str) -> None:
+    """What was reported comes before what was answered."""
+    assert job(kind=JobKind.LOG, **changes).state == state
+
+
+def test_canceled_request_wants_no_file() -> None:
+    """Its location is closed."""
+    waiting = job(kind=JobKind.LOG)
+
+    assert wants_file(waiting, has_whole=False, now=NOW)
+    assert not wants_file(replace(waiting, canceled_at=NOW), has_whole=False, now=NOW)
+
+
+def test_idle_ends_nothing() -> None:
+    """It is no status of a job."""
+    assert IDLE not in FINAL

@@ -7,7 +7,7 @@ from time import process_time
 
 import pytest
 
-from csms.domain.secrets import mask_secrets
+from csms.domain.secrets import mask_location, mask_secrets
 
 KEY = "4f5d8a0011223344aabbccddeeff0011"
 
@@ -23,6 +23,14 @@ KEY = "4f5d8a0011223344aabbccddeeff0011"
         '[2,"1","GetDiagnostics",{"location":"ftp://user:%s@example.org/x"}]',
         '[2,"1","GetDiagnostics",{"location":"ftp:\\/\\/user:%s@example.org\\/x"}]',
         '[2,"1","GetDiagnostics",{"location":"ftp://user:a@b%s@example.org/x"}]',
+        '[2,"1","GetLog",{"log":{"remoteLocation":"ftp://user:%s@example.org/x"}}]',
+        '[2,"1","GetLog",{"log":{"remoteLocation":"https://s3.example/x?a=1&sig=%s"}}]',
+        '[2,"1","GetLog",{"log":{"remoteLocation" : "https:\\/\\/s3.example\\/x?sig=%s"}}]',
+        '[2,"1","GetLog",{"log":{"remoteLocation":"https://s3.example/x?sig=%s',
+        '[2,"1","SignedUpdateFirmware",{"firmware":{"location":"https://s3.example/x?%s"}}]',
+        '[2,"1","UpdateFirmware",{"location":"http://h:1/files/firmware/%s01234567/fw.bin"}]',
+        '[2,"1","GetDiagnostics",{"location":"http://h/p/files/diagnostics/%s01234567/"}]',
+        '[2,"1","GetLog",{"log":{"remoteLocation":"http:\\/\\/h\\/files\\/logs\\/%s01234567\\/"}}]',
     ],
 )
 def test_secret_is_gone(text: str) -> None:
@@ -69,3 +77,36 @@ def test_hostile_text_takes_no_time() -> None:
 def test_text_without_secrets_is_untouched(text: str) -> None:
     """The log keeps frames as they came, spaces included."""
     assert mask_secrets(text) == text
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("ftp://user:secret@h/x", "ftp://user:***@h/x"),
+        ("https://h/x?sig=secret&b", "https://h/x?***"),
+        (f"http://h/files/logs/{'a' * 40}/", "http://h/files/logs/***/"),
+        (f"http://h/files/logs/{'a' * 41}/", f"http://h/files/logs/{'a' * 41}/"),
+        ("http://h/x", "http://h/x"),
+        ("", ""),
+    ],
+)
+def test_location_is_shown_without_what_opens_it(location: str, shown: str) -> None:
+    """The rest of it helps whoever looks for a file."""
+    assert mask_location(location) == shown
+
+
+def test_query_that_is_no_location_stays() -> None:
+    """A URL in other messages is none of ours."""
+    text = '[2,"1","DataTransfer",{"vendorId":"v","data":"https://h/?a=1"}]'
+
+    assert mask_secrets(text) == text
+
+
+def test_hostile_locations_take_no_time() -> None:
+    """A megabyte made for the patterns is read in one go."""
+    text = '"location":"://' * 50_000 + "?" + "/files/a/" * 50_000
+    begun_s = process_time()
+
+    mask_secrets(text)
+
+    assert process_time() - begun_s < 1

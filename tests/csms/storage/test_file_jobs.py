@@ -37,17 +37,29 @@ class Jobs:
         )
         return await self.store.write(partial(file_jobs.add, job=new))
 
-    async def settle(self, job_id: int, command: CommandState) -> None:
+    async def settle(self, job_id: int, command: CommandState, answer: str | None = None) -> None:
+        payload = {} if answer is None else {"status": answer}
         await self.store.write(
-            partial(file_jobs.settle, job_id=job_id, command=command, answer={}, at=NOW)
+            partial(file_jobs.settle, job_id=job_id, command=command, answer=payload, at=NOW)
         )
 
     async def report(
-        self, *statuses: str, kind: JobKind = JobKind.FIRMWARE, at: datetime = NOW
+        self,
+        *statuses: str,
+        kind: JobKind = JobKind.FIRMWARE,
+        at: datetime = NOW,
+        request_id: int | None = None,
     ) -> None:
         for status in statuses:
             await self.store.write(
-                partial(file_jobs.record_status, identity="CP1", kind=kind, status=status, at=at)
+                partial(
+                    file_jobs.record_status,
+                    identity="CP1",
+                    kind=kind,
+                    status=status,
+                    at=at,
+                    request_id=request_id,
+                )
             )
 
     async def boot(self, version: str, at: datetime) -> None:
@@ -274,3 +286,164 @@ async def test_jobs_are_found_by_token_and_listed_newest_first(jobs: Jobs) -> No
     assert [one.job_id for one in await jobs.store.read(partial(listed, before_id=second))] == [
         first
     ]
+
+
+SIGNED, LOG = JobKind.SIGNED_FIRMWARE, JobKind.LOG
+
+
+async def test_report_belongs_to_the_request_it_names(jobs: Jobs) -> None:
+    """Whichever is the newest, and whatever would follow from what (CS-SEC-13, 15)."""
+    old = await jobs.add(kind=SIGNED, request_id=7)
+    new = await jobs.add(kind=SIGNED, request_id=8)
+    await jobs.report("Downloading", "Downloaded", kind=SIGNED, request_id=7)
+    await jobs.report("Downloading", kind=SIGNED, request_id=8)
+    await jobs.report("SignatureVerified", kind=SIGNED, request_id=7)
+
+    assert await jobs.history(old) == ["Downloading", "Downloaded", "SignatureVerified"]
+    assert await jobs.history(new) == ["Downloading"]
+    assert (await jobs.get(old)).status == "SignatureVerified"
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_id", "flags"),
+    [
+        (SIGNED, 9, ()),  # of nobody
+        (SIGNED, None, ("requestId: missing",)),
+        (LOG, 7, ()),  # another kind
+        (JobKind.FIRMWARE, 7, ()),  # has no ids
+    ],
+)
+async def test_report_of_no_request_is_not_guessed_at(
+    jobs: Jobs, kind: JobKind, request_id: int | None, flags: tuple[str, ...]
+) -> None:
+    """It is kept without a job."""
+    job_id = await jobs.add(kind=SIGNED, request_id=7)
+    await jobs.report("Downloading", kind=kind, request_id=request_id)
+
+    (kept,) = await jobs.store.read(partial(file_jobs.statuses_page, identity="CP1"))
+
+    assert (kept.job_id, kept.request_id, kept.flags) == (None, request_id, flags)
+    assert await jobs.history(job_id) == []
+
+
+async def test_idle_may_lack_the_request(jobs: Jobs) -> None:
+    """It is the answer to a trigger (CS-SEC-15)."""
+    await jobs.report("Idle", kind=SIGNED)
+
+    (kept,) = await jobs.store.read(partial(file_jobs.statuses_page, identity="CP1"))
+
+    assert kept.flags == ()
+
+
+async def test_same_id_of_another_station_is_another_request(jobs: Jobs) -> None:
+    """Ids are one charge point's."""
+    new = NewJob(
+        identity="CP2",
+        kind=LOG,
+        location="http://x/",
+        order={},
+        requested_at=NOW,
+        until_at=NOW + MINUTE,
+        request_id=7,
+    )
+    other = await jobs.store.write(partial(file_jobs.add, job=new))
+    await jobs.report("Uploading", kind=LOG, request_id=7)
+
+    assert await jobs.history(other) == []
+
+
+@pytest.mark.parametrize("kind", [SIGNED, LOG])
+async def test_canceling_answer_ends_the_job_before(jobs: Jobs, kind: JobKind) -> None:
+    """And no other: neither an older that ended, nor one of another kind."""
+    ended = await jobs.add(kind=kind, request_id=1)
+    await jobs.settle(ended, CommandState.ANSWERED, "Accepted")
+    await jobs.report("DownloadFailed", kind=kind, request_id=1)
+    running = await jobs.add(kind=kind, request_id=2)
+    await jobs.settle(running, CommandState.ANSWERED, "Accepted")
+    other = await jobs.add(kind=LOG if kind is SIGNED else SIGNED, request_id=2)
+    newest = await jobs.add(kind=kind, request_id=3)
+
+    await jobs.settle(newest, CommandState.ANSWERED, "AcceptedCanceled")
+
+    canceled = await jobs.get(running)
+    assert (canceled.state, canceled.canceled_at, canceled.canceled_by) == (
+        "Canceled",
+        NOW,
+        newest,
+    )
+    for job_id in (ended, other, newest):
+        assert (await jobs.get(job_id)).canceled_at is None
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        (CommandState.ANSWERED, "Accepted"),
+        (CommandState.REFUSED, "Rejected"),
+        (CommandState.UNKNOWN, None),
+        (CommandState.NOT_SENT, None),
+    ],
+)
+async def test_other_answers_cancel_nothing(
+    jobs: Jobs, command: CommandState, answer: str | None
+) -> None:
+    """The job before may go on."""
+    running = await jobs.add(kind=LOG, request_id=1)
+    newest = await jobs.add(kind=LOG, request_id=2)
+
+    await jobs.settle(newest, command, answer)
+
+    assert (await jobs.get(running)).canceled_at is None
+
+
+async def test_report_of_a_canceled_request_is_kept_with_it(jobs: Jobs) -> None:
+    """It may have been on its way."""
+    running = await jobs.add(kind=LOG, request_id=1)
+    newest = await jobs.add(kind=LOG, request_id=2)
+    await jobs.settle(newest, CommandState.ANSWERED, "AcceptedCanceled")
+    await jobs.report("UploadFailure", kind=LOG, request_id=1)
+
+    assert (await jobs.get(running)).state == "UploadFailure"
+    assert await jobs.history(newest) == []
+
+
+async def test_refused_request_hands_back_to_the_one_with_its_id(jobs: Jobs) -> None:
+    """An operator who commands by hand may use an id twice."""
+    first = await jobs.add(kind=LOG, request_id=5)
+    await jobs.settle(first, CommandState.ANSWERED, "Accepted")
+    between = await jobs.add(kind=LOG, request_id=6)
+    again = await jobs.add(kind=LOG, request_id=5)
+    await jobs.report("Uploading", kind=LOG, request_id=5)
+    assert await jobs.history(again) == ["Uploading"]
+
+    await jobs.settle(again, CommandState.REFUSED, "Rejected")
+
+    assert await jobs.history(first) == ["Uploading"]
+    assert await jobs.history(between) == await jobs.history(again) == []
+
+
+@pytest.mark.parametrize("kind", [JobKind.FIRMWARE, SIGNED])
+async def test_boot_shows_what_runs_after_the_newest_update_of_any_kind(
+    jobs: Jobs, kind: JobKind
+) -> None:
+    """Signed or not."""
+    older = await jobs.add(kind=SIGNED if kind is JobKind.FIRMWARE else JobKind.FIRMWARE)
+    newer = await jobs.add(kind=kind, request_id=1)
+    log = await jobs.add(kind=LOG, request_id=1)
+
+    await jobs.boot("2.0", NOW)
+
+    assert (await jobs.get(newer)).booted_version == "2.0"
+    assert (await jobs.get(older)).booted_version is None
+    assert (await jobs.get(log)).booted_version is None
+
+
+async def test_ftp_is_not_needed_for_a_canceled_request(jobs: Jobs) -> None:
+    """Nothing is taken for it any more."""
+    await jobs.add("t", kind=LOG, request_id=1, protocol="ftp")
+    newest = await jobs.add(kind=LOG, request_id=2)
+    assert await jobs.store.read(partial(file_jobs.waiting_by_ftp, now=NOW))
+
+    await jobs.settle(newest, CommandState.ANSWERED, "AcceptedCanceled")
+
+    assert not await jobs.store.read(partial(file_jobs.waiting_by_ftp, now=NOW))
