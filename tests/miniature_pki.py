@@ -176,6 +176,12 @@ def authority(name: str = "Miniature root", kind: str = "EC") -> Authority:
 
 
 @cache
+def charge_point_ca() -> Authority:
+    """Return the authority that signs the certificates of charge points: with RSA (TC_074)."""
+    return Authority("Miniature charge points", "RSA-2048")
+
+
+@cache
 def folder() -> Path:
     """Return where this process keeps its certificates; it goes with the process."""
     _folders.append(tempfile.TemporaryDirectory(prefix="miniature-"))

@@ -15,6 +15,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
 from harness import sut as suts
 from harness.engine import Engine, RunOptions
 from harness.loader import library_directory, load_tree
@@ -45,6 +48,7 @@ from tests.faults import (
     changed,
     request_faults,
 )
+from tests.miniature_pki import PSS, authority, charge_point_ca, common_name, key, pem
 from tests.miniatures import Bend, Miniature, Order, read_message
 
 T = TypeVar("T")
@@ -55,6 +59,10 @@ EXPIRY_S: Final = 0.6  # of a reservation, instead of 3 s: TC_047 runs often her
 LIMIT_S: Final = 1.0  # instead of 30 s: the miniature answers at once, or never
 CALM_S: Final = 6.0
 PATIENT_S: Final = 20.0  # where nothing is missing: a busy machine must not make it so
+
+# What the operator of a miniature has: some firmware, and who signs it.
+FIRMWARE: Final = authority("Firmware", "RSA-2048")
+FIRMWARE_CONTENT: Final = b"firmware of the miniature"
 
 OFFICIAL: Final = (
     "core",
@@ -337,8 +345,32 @@ class _Rules:
         match check.operator:
             case Operator.CAPTURE:
                 self._captured[str(argument)] = value
+            case Operator.EQUALS_IGNORING_CASE if isinstance(value, dict):
+                for name, inner in value.items():
+                    of_field = schema["properties"][name]
+                    yield [((*path, name), _other(inner, argument, of_field))]
             case Operator.EQUALS | Operator.EQUALS_IGNORING_CASE | Operator.ONE_OF:
                 yield [(path, _other(value, argument, schema))]
+            case Operator.MATCHES:
+                yield [(path, value[:-1] + "!")]
+                yield [(path, value + value)]
+            case Operator.DECODED_LENGTH_BETWEEN:
+                assert isinstance(argument, list)
+                for length in (int(str(argument[0])) - 1, int(str(argument[1])) + 1):
+                    yield [(path, "0f" * length)]
+            case Operator.VALID_PEM:
+                for text in ("no PEM", value.replace("CERTIFICATE", "PUBLIC KEY")):
+                    yield [(path, text)]
+            case Operator.PEM_EQUALS:
+                somebody = pem(authority("Somebody").root)
+                for text in (somebody, value + somebody, value[:-40]):
+                    yield [(path, text)]
+            case Operator.LEAF_CERTIFICATE:
+                for chain in _wrong_leaves(value):
+                    yield [(path, chain)]
+            case Operator.INVALID_SIGNATURE:
+                yield [(path, FIRMWARE.sign_content(FIRMWARE_CONTENT))]
+                yield [(path, FIRMWARE.sign_content(FIRMWARE_CONTENT, is_pss=True))]
             case Operator.NOT_EQUALS | Operator.GREATER_THAN:
                 yield [(path, argument)]
             case Operator.PRESENT:
@@ -374,6 +406,21 @@ class _Rules:
 
 
 _LISTS: Final = (Operator.EACH, Operator.FIRST, Operator.ONLY_CONTAINS)
+
+
+def _wrong_leaves(chain: str) -> Iterator[str]:
+    """Yield chains that differ in one thing from what the right miniature signed."""
+    right = x509.load_pem_x509_certificate(chain.encode())
+    name, ca = common_name(right), charge_point_ca()
+    public = right.public_key()
+    yield pem(ca.issue(key("EC", "somebody").public_key(), name))
+    yield pem(ca.issue(public, name, rsa_padding=PSS))
+    yield pem(ca.issue(public, name, signing_hash=hashes.SHA384()))
+    yield pem(authority().issue(public, name))
+    yield pem(ca.issue(public, f"not {name}"))
+    yield pem(ca.issue(key("RSA-1024").public_key(), name))
+    yield pem(ca.issue(key("EC-192").public_key(), name))
+    yield pem(ca.root, right)  # the issuer first
 
 
 def _other(value: Any, allowed: Json, schema: Mapping[str, Any]) -> object:

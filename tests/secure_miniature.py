@@ -28,7 +28,7 @@ from websockets.exceptions import NegotiationError
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from tests.miniature_pki import Authority, ServerTls, authority, common_name, pem
+from tests.miniature_pki import Authority, ServerTls, charge_point_ca, common_name, pem
 from tests.miniatures import Bend, Incoming, Link, Miniature
 
 
@@ -112,13 +112,15 @@ class SecureMiniature(Miniature):
         ca: signs the certificates of charge points.
         client_roots: what else a charge point may prove itself by.
         stations: by identity; the operator's program adds them by the action `Provision`.
+        let_in: identity and number of the visits that became connections.
     """
 
     tls: ServerTls = field(default_factory=ServerTls)
-    ca: Authority = field(default_factory=authority)
+    ca: Authority = field(default_factory=charge_point_ca)
     client_roots: Sequence[x509.Certificate] = ()
     stations: dict[str, Station] = field(default_factory=dict)
     visits: list[Visit] = field(default_factory=list)
+    let_in: set[tuple[str, int]] = field(default_factory=set)
 
     async def __aenter__(self) -> Self:
         self._visit_numbers: dict[str, count[int]] = {}
@@ -158,7 +160,7 @@ class SecureMiniature(Miniature):
 
     def bend_of(self, identity: str) -> SecureBend:
         """Return what is done differently for a charge point."""
-        bend = self.bends.get(identity, self.bend)
+        bend = self.bends.get(identity.removeprefix("nobody-"), self.bend)
         return bend if isinstance(bend, SecureBend) else SecureBend()
 
     # --- the doors --------------------------------------------------------------------------
@@ -180,6 +182,11 @@ class SecureMiniature(Miniature):
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.transport.abort()
         return connection.respond(HTTPStatus.FORBIDDEN, "nobody reads this")
+
+    async def _serve(self, socket: ServerConnection) -> None:
+        visit = self._visit_of.pop(socket)
+        self.let_in.add((visit.identity, visit.number))
+        await super()._serve(socket)
 
     def _visit(self, connection: ServerConnection, request: Request) -> Visit:
         identity = unquote(request.path.rsplit("/", 1)[-1])
@@ -205,11 +212,12 @@ class SecureMiniature(Miniature):
     def _select(
         self, connection: ServerConnection, offered: Sequence[Subprotocol]
     ) -> Subprotocol | None:
-        visit = self._visit_of.pop(connection)
+        visit = self._visit_of[connection]
         known = self.subprotocols or ()
         chosen = next((one for one in known if one in offered), None)
         chosen = self.bend_of(visit.identity).chooses(visit, chosen)
         if chosen is None:
+            del self._visit_of[connection]
             raise NegotiationError("none of these")
         return Subprotocol(chosen) if chosen else None
 
