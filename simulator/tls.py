@@ -56,6 +56,7 @@ class TlsOffer:
 
     Attributes:
         trust_anchors_pem: certificates that a server's must lead to; None: this machine's own.
+        installed_roots_pem: certificates that are trusted besides.
         certificate_chain_pem: the charge point's certificate first, then its issuers; empty: none.
         private_key_pem: key of that certificate, not encrypted.
         min_version: None: TLS 1.2, or as low as `max_version`.
@@ -69,6 +70,7 @@ class TlsOffer:
     """
 
     trust_anchors_pem: str | None = None
+    installed_roots_pem: tuple[str, ...] = ()
     certificate_chain_pem: str = ""
     private_key_pem: str = field(default="", repr=False)
     min_version: TlsVersion | None = None
@@ -200,9 +202,10 @@ def _set_suites(context: ssl.SSLContext, offer: TlsOffer) -> None:
 def _load_certificates(context: ssl.SSLContext, offer: TlsOffer) -> None:
     if offer.trust_anchors_pem is None:
         context.load_default_certs()
-    elif offer.trust_anchors_pem.strip():
+    anchors = "\n".join((offer.trust_anchors_pem or "", *offer.installed_roots_pem))
+    if anchors.strip():
         try:
-            context.load_verify_locations(cadata=offer.trust_anchors_pem)
+            context.load_verify_locations(cadata=anchors)
         except (ssl.SSLError, ValueError) as exc:
             raise CannotOffer(f"the trust anchors cannot be read: {_words(exc)}") from exc
     if not offer.certificate_chain_pem:
@@ -343,8 +346,11 @@ class Engine:
             return
         except ssl.SSLError as exc:
             raise self._problem(exc) from exc
-        self._gather()
         certificate = read_certificate(self._tls.getpeercert(binary_form=True) or b"")
+        is_other = self._offer.checks_server and not names_host(certificate, self._name)
+        if is_other:
+            self._outgoing.read()  # in TLS 1.3 our certificate is still here: it stays
+        self._gather()
         cipher = self._tls.cipher()
         self.facts = TlsFacts(
             version=self._tls.version() or "",
@@ -352,9 +358,7 @@ class Engine:
             certificate=certificate,
             shows_certificate=self.shows_certificate,
         )
-        if self._offer.checks_server and not names_host(certificate, self._name):
-            # In TLS 1.3 our certificate is still here: it stays.
-            self._unsent.clear()
+        if is_other:
             raise TlsProblem(_other_name(certificate, self._name), RefusalKind.NOT_TRUSTED)
 
     def _problem(self, exc: ssl.SSLError) -> TlsProblem:

@@ -16,7 +16,8 @@ class EventKind(StrEnum):
     """What one event on the wire is."""
 
     OPENED = "opened"  # the WebSocket handshake succeeded; detail: status, subprotocol, url, tls
-    REFUSED = "refused"  # it did not; detail: reason, kind, phase, status, alert, url, tls
+    REFUSED = "refused"  # it did not; detail: reason, kind, phase, status, alert, tls …
+    PROBED = "probed"  # a TLS handshake alone; detail: url, offered, tls, or how it was refused
     FRAME = "frame"  # a text message in `direction`; text: as it was on the wire
     BINARY = "binary"  # a binary message in `direction`; text: hexadecimal
     PING = "ping"  # our ping left; detail: payload
@@ -48,7 +49,8 @@ class Event:
             transport ended without a close handshake) or ``dropped`` (we cut it on purpose).
             `kind` and `phase` of REFUSED are those of `simulator.errors`, `status` is None where no
             HTTP answer came, `alert` empty without one. `tls` is `simulator.tls.TlsFacts` as JSON,
-            None where no TLS handshake came to its end.
+            None where no TLS handshake came to its end; `shows_certificate` of REFUSED says whether
+            ours went to the server.
     """
 
     kind: EventKind

@@ -225,6 +225,11 @@ class _Attempt:
         """What TLS agreed on, where it did."""
         return None if self._stream is None else self._stream.engine.facts
 
+    @property
+    def shows_certificate(self) -> bool:
+        """Whether our certificate went to the server."""
+        return self._stream is not None and self._stream.engine.shows_certificate
+
     async def look(self, timeout_s: float) -> None:
         """Go as far as the end of the TLS handshake, and say farewell.
 
@@ -381,6 +386,7 @@ async def open_connection(
                 "phase": refused.phase.value,
                 "status": refused.status,
                 "alert": refused.alert,
+                "shows_certificate": attempt.shows_certificate,
             },
         )
         raise
