@@ -12,8 +12,8 @@ from harness.engine import new_event_loop
 
 def pytest_asyncio_loop_factories(
     item: pytest.Item,
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]] | None:
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run what touches transports on both kinds of loop: they end connections differently."""
-    if item.path.name != "test_transport.py":
-        return None
-    return {"asyncio": asyncio.new_event_loop, "harness": new_event_loop}
+    if item.path.name == "test_transport.py":
+        return {"asyncio": asyncio.new_event_loop, "harness": new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}
