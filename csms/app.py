@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import signal
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,13 @@ from csms.files.ftp_server import FtpSettings
 from csms.files.vault import Vault
 from csms.ocppj.handlers import Handlers, HandlerSettings
 from csms.ocppj.server import OcppServer, OcppSettings
+from csms.ocppj.tls import (
+    CertificateFiles,
+    LiveContext,
+    TlsError,
+    charge_point_context,
+    web_context,
+)
 from csms.ocppj.trigger_watch import TriggerWatch
 from csms.operations.authorization_key import AuthorizationKeyEffect, SettlingChecker
 from csms.operations.capabilities import GetConfigurationEffect
@@ -36,6 +44,7 @@ from csms.operations.commanding import Commanding, Effect
 from csms.operations.file_jobs import EVERYWHERE, FileSettings, NoAddress
 from csms.operations.firmware import FirmwareUpdates
 from csms.operations.ftp_door import ftp_root
+from csms.operations.listener_tls import ListenerTls
 from csms.operations.local_lists import (
     GetLocalListVersionEffect,
     LocalLists,
@@ -51,7 +60,9 @@ from csms.operations.reservations import (
 )
 from csms.operations.triggers import TriggerMessageEffect
 from csms.operations.uploads import Uploads
-from csms.storage import api_tokens, file_jobs
+from csms.pki.authority import CertificateAuthority
+from csms.pki.key_files import PkiError
+from csms.storage import api_tokens, charge_points, file_jobs
 from csms.storage.firmware import stored_names as stored_firmware
 from csms.storage.noticed_events import SecurityEvents
 from csms.storage.store import Store
@@ -146,12 +157,14 @@ class CentralSystem:
         security_events: SecurityEvents,
         *,
         has_tokens: bool,
+        has_charge_points: bool,
     ) -> None:
         self._settings = settings
         self.ocpp = ocpp
         self.http = http
         self.security_events = security_events
         self._has_tokens = has_tokens
+        self._has_charge_points = has_charge_points
 
     @property
     def ocpp_url(self) -> str:
@@ -159,32 +172,56 @@ class CentralSystem:
         return f"ws://{_authority(self._settings.ocpp_host, self.ocpp.port)}{OCPP_PATH}"
 
     @property
+    def tls_url(self) -> str | None:
+        """Where charge points connect over TLS."""
+        if not self.ocpp.has_tls:
+            return None
+        return f"wss://{_authority(self._settings.tls_host, self.ocpp.tls_port)}{OCPP_PATH}"
+
+    @property
     def http_url(self) -> str:
         """Where the HTTP API is."""
-        return f"http://{_authority(self._settings.http_host, self.http.port)}"
+        return f"{_http_scheme(self._settings)}://" + _authority(
+            self._settings.http_host, self.http.port
+        )
 
     def start_lines(self) -> list[str]:
-        """Tell where we listen and who may come in."""
+        """Tell where we listen, what each listener demands, and what is open."""
         unknown = self._settings.unknown_charge_points
         charge_points = (
             "unknown identities are refused"
             if unknown == "refuse"
             else f"unknown identities are registered as {unknown}"
         )
-        without = (
-            "a key or password is required"
-            if _lowest_profile(self._settings)
-            else "charge points for which no key or password is set may connect without"
-        )
+        match self.ocpp.lowest_security_profile:
+            case 0:
+                demands = "charge points for which no key or password is set may connect without"
+            case 1:
+                demands = "a key or password is required"
+            case lowest:
+                demands = f"everyone is refused, since the lowest security profile is {lowest}"
         api = (
             "a bearer token is required"
             if self._has_tokens
             else "every call is refused: there is no token yet, `csms token add NAME` makes one"
         )
-        return [
-            f"OCPP-J listens on {self.ocpp_url} ({charge_points}; {without}; not encrypted)",
-            f"HTTP API listens on {self.http_url}/api/v1 ({api}; not encrypted)",
+        encrypted = "TLS" if self._settings.http_tls else "not encrypted"
+        lines = [
+            f"OCPP-J listens on {self.ocpp_url} ({charge_points}; {demands}; not encrypted)",
+            f"HTTP API listens on {self.http_url}/api/v1 ({api}; {encrypted})",
         ]
+        if self.tls_url is not None:
+            passwords = "" if self.ocpp.lowest_security_profile == 3 else "a key or password, or "
+            lines.append(
+                f"OCPP-J over TLS listens on {self.tls_url} ({charge_points};"
+                f" {passwords}a client certificate is required)"
+            )
+        if not self._has_charge_points and unknown == "refuse":
+            lines.append(
+                "No charge point is registered yet: PUT"
+                f" {self.http_url}/api/v1/charge-points/IDENTITY registers one"
+            )
+        return lines
 
 
 @contextlib.asynccontextmanager
@@ -210,7 +247,7 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
                 return settings.public_url
             if settings.http_host in EVERYWHERE:
                 raise NoAddress("set public_url: how do charge points reach us?")
-            return f"http://{_authority(settings.http_host, http.port)}"
+            return f"{_http_scheme(settings)}://{_authority(settings.http_host, http.port)}"
 
         firmware = FirmwareUpdates(store, files, file_settings, base_url=base_url, now=_now)
         uploads = Uploads(store, files, file_settings, base_url=base_url, now=_now)
@@ -219,6 +256,9 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
         trigger_watch = TriggerWatch()
         expiry = ReservationExpiry(store, _now)
         credentials = CredentialChecker()
+        authority = CertificateAuthority(_ca_directory(settings), now=_now)
+        listener_tls = _listener_tls(settings, authority)
+        tls, web_tls = await _contexts(settings, listener_tls)
         ocpp = OcppServer(
             settings=_ocpp_settings(settings),
             store=store,
@@ -227,6 +267,7 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             ),
             credentials=SettlingChecker(credentials, store),
             now=_now,
+            tls=tls,
             events=events,
         )
         credential_locks, list_locks, reservation_locks = Locks(), Locks(), Locks()
@@ -261,10 +302,11 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             uploads=uploads,
         )
         api = create_api(services, api_token=settings.api_token)
-        http = HttpServer(api, host=settings.http_host, port=settings.http_port)
+        http = HttpServer(api, host=settings.http_host, port=settings.http_port, tls=web_tls)
         has_tokens = settings.api_token is not None or any(
             token.revoked_at is None for token in await store.read(api_tokens.everything)
         )
+        has_charge_points = bool(await store.read(partial(charge_points.page, limit=1)))
         try:
             await _start_listener(
                 http.start, "http", "HTTP API", settings.http_host, settings.http_port
@@ -272,14 +314,25 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             await _start_listener(
                 ocpp.start, "ocpp", "OCPP-J", settings.ocpp_host, settings.ocpp_port
             )
+            await _start_listener(
+                ocpp.start_tls, "tls", "OCPP-J over TLS", settings.tls_host, settings.tls_port
+            )
             await uploads.start()
             await expiry.start()
             services.is_serving.set()
-            yield CentralSystem(settings, ocpp, http, events, has_tokens=has_tokens)
+            yield CentralSystem(
+                settings,
+                ocpp,
+                http,
+                events,
+                has_tokens=has_tokens,
+                has_charge_points=has_charge_points,
+            )
         finally:
             services.is_serving.clear()
             await asyncio.gather(ocpp.close(), http.close(), uploads.close())
             await expiry.close()
+            await listener_tls.close()
             await events.close()
     finally:
         await store.close()
@@ -307,7 +360,7 @@ async def _open_files(settings: Settings, store: Store) -> Vault:
 
 
 async def _start_listener(
-    start: Callable[[], object], prefix: str, name: str, host: str, port: int
+    start: Callable[[], object], prefix: str, name: str, host: str, port: int | None
 ) -> None:
     try:
         await start()  # type: ignore[misc]
@@ -316,6 +369,58 @@ async def _start_listener(
             f"{name} cannot listen on {host}:{port}: {error.strerror or error};"
             f" set --{prefix}-host or --{prefix}-port to an address that is free"
         ) from None
+
+
+def _listener_tls(settings: Settings, authority: CertificateAuthority) -> ListenerTls:
+    """Read which files of certificates the operator gave.
+
+    Raises:
+        CannotStart: a certificate without its key, or the other way round.
+    """
+    given = []
+    for kind in ("", "ec_"):
+        chain: str | None = getattr(settings, f"tls_{kind}certificate")
+        key: str | None = getattr(settings, f"tls_{kind}key")
+        if (chain is None) != (key is None):
+            raise CannotStart(f"set both tls_{kind}certificate and tls_{kind}key, or neither")
+        if chain is not None and key is not None:
+            given.append(CertificateFiles(Path(chain).absolute(), Path(key).absolute()))
+    client_ca = None if settings.tls_client_ca is None else Path(settings.tls_client_ca).absolute()
+    if client_ca is not None and not client_ca.is_file():  # later it may vanish: nobody is trusted
+        raise CannotStart(f"tls_client_ca: there is no file {client_ca}")
+    return ListenerTls(authority, given=given, names=settings.tls_names, client_ca=client_ca)
+
+
+async def _contexts(
+    settings: Settings, certificates: ListenerTls
+) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
+    """Return the TLS of charge points and that of the HTTP API, where they are wanted.
+
+    Raises:
+        CannotStart: a file or a name cannot be used.
+    """
+    if settings.tls_port is None and not settings.http_tls:
+        return None, None
+    try:
+        files = await certificates.start()
+        has_tls = settings.tls_port is not None
+        tls = LiveContext(files, charge_point_context).context if has_tls else None
+        web_tls = LiveContext(files, web_context).context if settings.http_tls else None
+    except (PkiError, TlsError) as error:
+        raise CannotStart(str(error)) from None
+    except OSError as error:
+        raise CannotStart(f"{error.filename}: {error.strerror}") from None
+    except ValueError as error:
+        raise CannotStart(f"tls_names: {error}") from None
+    return tls, web_tls
+
+
+def _ca_directory(settings: Settings) -> Path:
+    return Path(f"{make_url(settings.database).database}.ca").absolute()
+
+
+def _http_scheme(settings: Settings) -> str:
+    return "https" if settings.http_tls else "http"
 
 
 def _ocpp_settings(settings: Settings) -> OcppSettings:

@@ -9,12 +9,13 @@ peer that does not read (it is closed as soon as more than the send buffer waits
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -94,6 +95,7 @@ class OcppServer:
         handlers: CallHandlers,
         credentials: Credentials,
         now: Callable[[], datetime],
+        tls: ssl.SSLContext | None = None,
         certificates: ClientCertificates | None = None,
         events: SecurityEvents | None = None,
     ) -> None:
@@ -114,24 +116,46 @@ class OcppServer:
             events=events,
         )
         self._decisions = 0  # of operators; a handshake that saw fewer looks again
-        self._server: Server | None = None
+        self._tls = tls
+        self._buffer = memoryview(bytearray(READ_BYTES))
+        self._plain_server: Server | None = None
+        self._tls_server: Server | None = None
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._keepalive: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to listen.
+        """Begin to listen without TLS.
 
         Raises:
             OSError: the address cannot be used.
         """
         settings = self._settings
+        self._plain_server = await self._listen(settings.host, settings.port, None)
+        if settings.ping_interval_s > 0:
+            self._keepalive = asyncio.create_task(self._keep_alive())
+
+    async def start_tls(self) -> None:
+        """Begin to listen over TLS, where that is wanted.
+
+        Raises:
+            OSError: the address cannot be used.
+        """
+        settings = self._settings
+        if self._tls is not None and settings.tls_port is not None:
+            self._tls_server = await self._listen(settings.tls_host, settings.tls_port, self._tls)
+
+    async def _listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> Server:
+        settings = self._settings
         reject = settings.subprotocol_mismatch == "reject"
-        buffer = memoryview(bytearray(READ_BYTES))
-        self._server = await serve(
+        timeouts: dict[str, Any] = {}
+        if tls is not None:
+            timeouts["ssl_handshake_timeout"] = settings.handshake_timeout_s
+        return await serve(
             cast(Callable[[ServerConnection], Awaitable[None]], self._serve),
-            settings.host,
-            settings.port,
+            host,
+            port,
+            ssl=tls,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             select_subprotocol=None if reject else _offered,
             compression=None,
@@ -145,40 +169,44 @@ class OcppServer:
             max_queue=MAX_QUEUED_FRAMES,
             write_limit=settings.send_buffer_bytes,
             logger=_transport_logger,
-            create_connection=partial(Connection, self._connections, buffer),  # type: ignore[arg-type]
+            create_connection=partial(Connection, self._connections, self._buffer),  # type: ignore[arg-type]
+            **timeouts,
         )
-        if settings.ping_interval_s > 0:
-            self._keepalive = asyncio.create_task(self._keep_alive())
 
     @property
     def port(self) -> int:
-        """The port we listen on."""
-        if self._server is None:
-            raise RuntimeError("the listener was not started")
-        port: int = next(iter(self._server.sockets)).getsockname()[1]
-        return port
+        """The port we listen on without TLS."""
+        return _port_of(self._plain_server)
+
+    @property
+    def tls_port(self) -> int:
+        """The port we listen on over TLS."""
+        return _port_of(self._tls_server)
 
     @property
     def is_serving(self) -> bool:
         """Whether charge points can connect."""
-        return self._server is not None and self._server.is_serving()
+        servers = [self._plain_server, *([self._tls_server] if self.has_tls else [])]
+        return all(one is not None and one.is_serving() for one in servers)
 
     async def close(self) -> None:
         """Close every connection with 1001 and stop, within `close_timeout_s` and a second."""
-        if self._server is None:
+        servers = [one for one in (self._plain_server, self._tls_server) if one is not None]
+        if not servers:
             return
         if self._keepalive is not None:
             self._keepalive.cancel()
-        self._server.close(code=CloseCode.GOING_AWAY, reason="the Central System ends")
+        for server in servers:
+            server.close(code=CloseCode.GOING_AWAY, reason="the Central System ends")
         for connection in list(self._connections):
             if connection.state is State.CONNECTING:
                 connection.transport.abort()
-        closed = asyncio.ensure_future(self._server.wait_closed())
-        await asyncio.wait([closed], timeout=self._settings.close_timeout_s + 0.5)
+        closed = [asyncio.ensure_future(server.wait_closed()) for server in servers]
+        await asyncio.wait(closed, timeout=self._settings.close_timeout_s + 0.5)
         for connection in list(self._connections):
             connection.transport.abort()
-        await asyncio.wait([closed, *self._tasks], timeout=0.5)
-        for task in (closed, *self._tasks):
+        await asyncio.wait([*closed, *self._tasks], timeout=0.5)
+        for task in (*closed, *self._tasks):
             task.cancel()
 
     def set_registration(self, identity: str, status: RegistrationStatus) -> None:
@@ -191,7 +219,7 @@ class OcppServer:
     @property
     def has_tls(self) -> bool:
         """Whether charge points can connect over TLS."""
-        return self._settings.tls_port is not None
+        return self._tls is not None and self._settings.tls_port is not None
 
     @property
     def lowest_security_profile(self) -> int:
@@ -389,6 +417,13 @@ class OcppServer:
 
 def _offered(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
+
+
+def _port_of(server: Server | None) -> int:
+    if server is None:
+        raise RuntimeError("the listener was not started")
+    port: int = next(iter(server.sockets)).getsockname()[1]
+    return port
 
 
 def _refused(connection: ServerConnection, refusal: Refusal) -> Response:

@@ -171,6 +171,7 @@ async def _decide(
                 at=services.now(),
                 may_create=may_create,
                 has_tls=services.ocpp.has_tls,
+                lowest=services.ocpp.lowest_security_profile,
             )
         )
     if charge_point is None:
@@ -189,11 +190,12 @@ def _store(
     at: datetime,
     may_create: bool,
     has_tls: bool,
+    lowest: int,
 ) -> tuple[ChargePoint | None, bool]:
     known = charge_points.get(connection, identity)
     if known is None and not may_create:
         return None, False
-    _decide_profile(known, changes, has_tls=has_tls)
+    _decide_profile(known, changes, has_tls=has_tls, lowest=lowest)
     if known is None:
         return charge_points.register(connection, identity, at=at, **changes), True
     if all(getattr(known, name) == value for name, value in changes.items()):
@@ -201,7 +203,9 @@ def _store(
     return charge_points.change(connection, identity, at=at, **changes), False
 
 
-def _decide_profile(known: ChargePoint | None, changes: Changes, *, has_tls: bool) -> None:
+def _decide_profile(
+    known: ChargePoint | None, changes: Changes, *, has_tls: bool, lowest: int
+) -> None:
     """Add what follows for the security profile, and check it.
 
     Raises:
@@ -210,6 +214,7 @@ def _decide_profile(known: ChargePoint | None, changes: Changes, *, has_tls: boo
     was = 0 if known is None else known.security_profile
     credential = None if known is None else known.credential
     credential = changes.get("credential", credential)
+    is_asked_for = "security_profile" in changes
     if "security_profile" not in changes and "credential" in changes and was in (0, 1):
         follows = 0 if credential is None else 1
         if follows != was or known is None:
@@ -221,6 +226,10 @@ def _decide_profile(known: ChargePoint | None, changes: Changes, *, has_tls: boo
         )
     if "security_profile" not in changes:
         return
+    if is_asked_for and profile < lowest:
+        raise invalid(
+            "securityProfile", f"{profile} is let in nowhere: lowest_security_profile is {lowest}"
+        )
     if profile in OVER_TLS and profile != was and not has_tls:
         raise invalid(
             "securityProfile", f"{profile} needs the TLS listener: set tls_port and start again"

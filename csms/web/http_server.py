@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -42,7 +43,9 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Serves an ASGI application on one address."""
 
-    def __init__(self, app: ASGIApp, *, host: str, port: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, host: str, port: int, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._address = (host, port)
         self._sockets: list[socket.socket] = []
         self._task: asyncio.Task[None] | None = None
@@ -57,6 +60,7 @@ class HttpServer:
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=GRACE_S,
+                ssl_context_factory=None if tls is None else lambda config, default: tls,
             )
         )
 
