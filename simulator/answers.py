@@ -6,20 +6,21 @@ follows, what to do once the answer has left: an answer always goes before its c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from simulator.boot import Registration
 from simulator.charging_profiles import Unit
 from simulator.clock import Moment
 from simulator.connector import Connector, Permission, Status
+from simulator.errors import RemoteProtocolError
 from simulator.firmware import Order as FirmwareOrder
 from simulator.keys import ChangeStatus
 from simulator.local_list import NO_LIST_VERSION, UpdateStatus
 from simulator.logs import LogType, write_file
 from simulator.progress import OWN_RETRIES, OWN_RETRY_INTERVAL_S
 from simulator.reservation import Reservation
+from simulator.response import Request, Response, status_response
 from simulator.transactions import Reason
 from simulator.trigger import decide_trigger
 from simulator.uploads import Order as UploadOrder
@@ -27,55 +28,46 @@ from simulator.uploads import Order as UploadOrder
 if TYPE_CHECKING:
     from simulator.charge_point import ChargePoint
 
-Request = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """Content of a CALLRESULT and what follows it."""
-
-    payload: dict[str, object]
-    follow_up: Callable[[Moment], object] | None = None
-
-
-def _status(status: str, follow_up: Callable[[Moment], object] | None = None) -> Response:
-    return Response({"status": status}, follow_up)
-
 
 def change_availability(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Put connectors in or out of service; where somebody is busy, afterwards (§5.2)."""
     number = request["connector_id"]
     if number not in station.connectors:
-        return _status("Rejected")
+        return status_response("Rejected")
     is_operative = request["type"] == "Operative"
     meant = [station.connectors[number]] if number else list(station.connectors.values())
     is_scheduled = not is_operative and any(station.is_busy(connector) for connector in meant)
-    return _status(
+    return status_response(
         "Scheduled" if is_scheduled else "Accepted",
         lambda now: station.set_availability(meant, is_operative=is_operative, now=now),
     )
 
 
 def change_configuration(station: ChargePoint, request: Request, now: Moment) -> Response:
-    """Change a key (§5.3)."""
+    """Change a key (§5.3); the security profile only if the new one can work (A05)."""
+    if request["key"].casefold() == "securityprofile" and request["value"].strip().isdecimal():
+        objection = station.access.objection(int(request["value"]))
+        if objection:
+            station.wire.notice(f"SecurityProfile stays: {objection}")
+            return status_response("Rejected")
     status = station.keys.change(request["key"], request["value"])
     if status is ChangeStatus.ACCEPTED:
-        return _status(status, lambda now: station.key_changed(request["key"], now))
-    return _status(status)
+        return status_response(status, lambda now: station.key_changed(request["key"], now))
+    return status_response(status)
 
 
 def clear_cache(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Empty the authorization cache; without one there is nothing to clear (errata 3.23)."""
     if not station.keys.boolean("AuthorizationCacheEnabled"):
-        return _status("Rejected")
+        return status_response("Rejected")
     station.cache.clear()
-    return _status("Accepted")
+    return status_response("Accepted")
 
 
 def data_transfer(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Say that vendor data are not understood (§5.6)."""
     is_ours = request["vendor_id"].casefold() == station.vendor.casefold()
-    return _status("UnknownMessageId" if is_ours else "UnknownVendorId")
+    return status_response("UnknownMessageId" if is_ours else "UnknownVendorId")
 
 
 def get_configuration(station: ChargePoint, request: Request, now: Moment) -> Response:
@@ -108,11 +100,11 @@ def remote_start_transaction(station: ChargePoint, request: Request, now: Moment
         and station.can_start_remotely(station.connectors[number], id_tag)
     ]
     if not free:
-        return _status("Rejected")
+        return status_response("Rejected")
     connector = free[0]
     profile = request.get("charging_profile")
     if profile is not None and not station.smart_charging.expect(connector.id, profile):
-        return _status("Rejected")
+        return status_response("Rejected")
 
     def start(now: Moment) -> None:
         if station.keys.boolean("AuthorizeRemoteTxRequests"):
@@ -121,7 +113,7 @@ def remote_start_transaction(station: ChargePoint, request: Request, now: Moment
             parent = station.charging.known_parent(id_tag, now)
             station.charging.permit(connector, Permission(id_tag, parent), now)
 
-    return _status("Accepted", start)
+    return status_response("Accepted", start)
 
 
 def cancel_reservation(station: ChargePoint, request: Request, now: Moment) -> Response:
@@ -129,8 +121,8 @@ def cancel_reservation(station: ChargePoint, request: Request, now: Moment) -> R
     reserving = station.charging.reserving
     reserving.book.remove_expired(station.wire.local_time(now))
     if reserving.book.remove(request["reservation_id"]) is None:
-        return _status("Rejected")
-    return _status("Accepted", reserving.settle_all)
+        return status_response("Rejected")
+    return status_response("Accepted", reserving.settle_all)
 
 
 def get_diagnostics(station: ChargePoint, request: Request, now: Moment) -> Response:
@@ -158,20 +150,20 @@ def remote_stop_transaction(station: ChargePoint, request: Request, now: Moment)
     """Stop a transaction that runs here (§5.12)."""
     transaction_id = request["transaction_id"]
     if station.is_active and station.registration is Registration.PENDING:
-        return _status("Rejected")  # not allowed before acceptance (§4.2)
+        return status_response("Rejected")  # not allowed before acceptance (§4.2)
     if transaction_id in station.transactions_by_script:
-        return _status("Accepted")
+        return status_response("Accepted")
     for connector in station.connectors.values():
         transaction = connector.transaction
         if transaction is not None and transaction.transaction_id == transaction_id:
-            return _status("Accepted", _stop(station, connector, Reason.REMOTE))
-    return _status("Rejected")
+            return status_response("Accepted", _stop(station, connector, Reason.REMOTE))
+    return status_response("Rejected")
 
 
 def reserve_now(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Keep a connector free for somebody, if one is free (§5.13)."""
     if station.is_active and station.registration is not Registration.ACCEPTED:
-        return _status("Rejected")
+        return status_response("Rejected")
     wanted = Reservation(
         id=request["reservation_id"],
         connector_id=request["connector_id"],
@@ -183,19 +175,19 @@ def reserve_now(station: ChargePoint, request: Request, now: Moment) -> Response
         number: station.seen_status(connector) for number, connector in station.connectors.items()
     }
     reserving = station.charging.reserving
-    return _status(reserving.ask(wanted, statuses, now), reserving.settle_all)
+    return status_response(reserving.ask(wanted, statuses, now), reserving.settle_all)
 
 
 def reset(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Restart, with goodbye or without (§5.14, errata 3.36)."""
     is_hard = request["type"] == "Hard"
-    return _status("Accepted", station.hard_reset if is_hard else station.soft_reset)
+    return status_response("Accepted", station.hard_reset if is_hard else station.soft_reset)
 
 
 def send_local_list(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Change the local list, or nothing (§5.15)."""
     if not station.keys.boolean("LocalAuthListEnabled"):
-        return _status(UpdateStatus.NOT_SUPPORTED)
+        return status_response(UpdateStatus.NOT_SUPPORTED)
     status = station.local_list.update(
         request["update_type"],
         request["list_version"],
@@ -203,12 +195,14 @@ def send_local_list(station: ChargePoint, request: Request, now: Moment) -> Resp
         max_sent=station.keys.integer("SendLocalListMaxLength"),
         max_length=station.keys.integer("LocalAuthListMaxLength"),
     )
-    return _status(status, station.list_updated if status is UpdateStatus.ACCEPTED else None)
+    return status_response(
+        status, station.list_updated if status is UpdateStatus.ACCEPTED else None
+    )
 
 
 def trigger_message(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Say whether a message will be sent, and then send it (§5.17)."""
-    return _status(
+    return status_response(
         *decide_trigger(station, request["requested_message"], request.get("connector_id"))
     )
 
@@ -217,28 +211,28 @@ def unlock_connector(station: ChargePoint, request: Request, now: Moment) -> Res
     """Release a cable; a transaction ends first (§5.18, errata 3.85)."""
     connector = station.connectors.get(request["connector_id"])
     if connector is None or connector.id == 0 or not connector.has_lock:
-        return _status("NotSupported")
+        return status_response("NotSupported")
     stop = _stop(station, connector, Reason.UNLOCK_COMMAND)
     if connector.unlock_fails:
-        return _status("UnlockFailed", stop)
+        return status_response("UnlockFailed", stop)
 
     def unlock(now: Moment) -> None:
         stop(now)
         connector.is_locked = False
         connector.kept_for = None
 
-    return _status("Unlocked", unlock)
+    return status_response("Unlocked", unlock)
 
 
 def set_charging_profile(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Install a charging profile (§5.16)."""
     profile = request["cs_charging_profiles"]
-    return _status(station.smart_charging.set_profile(request["connector_id"], profile))
+    return status_response(station.smart_charging.set_profile(request["connector_id"], profile))
 
 
 def clear_charging_profile(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Drop charging profiles (§5.5)."""
-    return _status(station.smart_charging.clear(request))
+    return status_response(station.smart_charging.clear(request))
 
 
 def get_composite_schedule(station: ChargePoint, request: Request, now: Moment) -> Response:
@@ -256,7 +250,13 @@ def _stop(station: ChargePoint, connector: Connector, reason: Reason) -> Callabl
 
 
 def update_firmware(station: ChargePoint, request: Request, now: Moment) -> Response:
-    """Fetch and install firmware, not before its date (§5.19)."""
+    """Fetch and install firmware, not before its date (§5.19).
+
+    DEVIATION: L01 wants NotSupported of whoever can do signed updates. A charge point that does
+    both is met in the field, and TC_044 needs it; `signed_firmware_only` gives the other.
+    """
+    if station.signed_firmware_only:
+        raise RemoteProtocolError("NotSupported", "only signed firmware is installed here")
     order = FirmwareOrder(
         url=request["location"],
         retrieve_at=request["retrieve_date"],

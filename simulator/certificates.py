@@ -67,6 +67,29 @@ class CertificateHashData:
     serial_number: str
 
 
+@dataclass(slots=True)
+class Refusals:
+    """What somebody arranged: the next certificates are refused, whatever they are.
+
+    Attributes:
+        times: how many.
+        signing_status: what SignedUpdateFirmware is answered then.
+    """
+
+    times: int = 0
+    signing_status: str = "InvalidCertificate"
+
+    def check(self) -> None:
+        """Refuse, if that is arranged.
+
+        Raises:
+            BadCertificate: it is.
+        """
+        if self.times:
+            self.times -= 1
+            raise BadCertificate("as somebody arranged")
+
+
 @contextmanager
 def _as_bad(what: str) -> Iterator[None]:
     """Say what is wrong in our own words; a malformed part shows only when it is read."""

@@ -14,9 +14,12 @@ from typing import Final
 from uuid import uuid4
 
 from simulator import hearsay, inputs, payloads
+from simulator.access import HIGHEST_PROFILE, NEW_CREDENTIAL_TRIES, Access, PasswordEncoding
 from simulator.answers import OCCUPIED
 from simulator.authorization import IdTagStore
 from simulator.boot import BootEvent, Registration
+from simulator.certificate_store import CertificateStore
+from simulator.certificates import HashAlgorithm, Refusals
 from simulator.charging import Charging, is_busy
 from simulator.clock import Moment
 from simulator.connector import LOCAL_LIST_CONFLICT, NO_ERROR, Connector, Status
@@ -38,9 +41,20 @@ from simulator.keys import Configuration
 from simulator.local_list import LocalList
 from simulator.meter import Meter
 from simulator.metering import Metering
-from simulator.outputs import Hangup, Output, Ping, ScriptedAnswer, TransferEnd, Transmit
+from simulator.outputs import (
+    Credential,
+    CsrEnd,
+    Hangup,
+    KeyType,
+    Output,
+    Ping,
+    ScriptedAnswer,
+    TransferEnd,
+    Transmit,
+)
 from simulator.queue import TransactionQueue
 from simulator.registration import Registrar
+from simulator.renewal import Renewal
 from simulator.reporting import StatusReports
 from simulator.responder import Responder, encode
 from simulator.security_events import SecurityEvents
@@ -81,6 +95,18 @@ class ChargePoint:
         holds_back: bool = True,
         diagnostics_bytes: int = DIAGNOSTICS_BYTES,
         install_s: float = INSTALL_S,
+        password: bytes | None = None,
+        password_encoding: str = PasswordEncoding.RAW_FROM_HEX,
+        certificate: Credential | None = None,
+        central_system_roots: Iterable[str] = (),
+        manufacturer_roots: Iterable[str] = (),
+        security_profiles: Iterable[int] = range(HIGHEST_PROFILE + 1),
+        key_type: KeyType = KeyType.RSA,
+        hash_algorithm: HashAlgorithm = HashAlgorithm.SHA256,
+        needs_known_issuer: bool = False,
+        signed_firmware_only: bool = False,
+        reconnects_at_once: bool = True,
+        new_credential_tries: int = NEW_CREDENTIAL_TRIES,
         pushes: Collection[str] | None = None,
         milliseconds: bool = True,
         new_message_id: Callable[[], str] = lambda: str(uuid4()),
@@ -97,6 +123,18 @@ class ChargePoint:
                 known, they say -1 (both are met in the field, errata 3.18).
             diagnostics_bytes: how long the diagnostics file is.
             install_s: what the installation of firmware takes.
+            password: of Basic auth while there is no AuthorizationKey.
+            password_encoding: how an AuthorizationKey becomes the password.
+            certificate: of the charge point itself.
+            central_system_roots: PEM texts of the roots it trusts its CSMS by.
+            manufacturer_roots: PEM texts; with any, firmware must come from one of them.
+            security_profiles: those it can connect with.
+            key_type: of the key pairs it makes.
+            hash_algorithm: what it names root certificates by.
+            needs_known_issuer: a certificate made for it must come from an installed root.
+            signed_firmware_only: UpdateFirmware is answered NotSupported.
+            reconnects_at_once: new credentials end the connection; else they wait for its end.
+            new_credential_tries: after so many refusals in a row it returns to the old ones.
             pushes: types of security events that are told; None for those the standard wants,
                 the critical ones from security profile 1 on.
             milliseconds: time stamps carry them.
@@ -125,7 +163,10 @@ class ChargePoint:
         }
         self.wire = Wire(keys=self.keys, milliseconds=milliseconds, new_message_id=new_message_id)
         self.registrar = Registrar(
-            self.wire, boot_payload=self._boot_payload, on_accepted=self._accepted
+            self.wire,
+            boot_payload=self._boot_payload,
+            on_accepted=self._accepted,
+            on_clock_set=lambda now: self.security_events.note("SettingSystemTime", now),
         )
         self.reports = StatusReports(self.wire, self.connectors)
         self._queue = TransactionQueue()
@@ -142,9 +183,41 @@ class ChargePoint:
             on_list_conflict=self._list_conflict,
         )
         numbers = count(1)
+        self.security_events = SecurityEvents(
+            self.wire, pushes=pushes, speaks=lambda: self.is_active
+        )
+        self.store = CertificateStore(
+            self.keys,
+            hash_algorithm=hash_algorithm,
+            central_system_roots=central_system_roots,
+            manufacturer_roots=manufacturer_roots,
+        )
+        self.access = Access(
+            self.wire,
+            self.store,
+            self.security_events,
+            password=password,
+            password_encoding=PasswordEncoding(password_encoding),
+            certificate=certificate,
+            profiles=frozenset(security_profiles),
+            tries=new_credential_tries,
+            reconnects_at_once=reconnects_at_once,
+        )
+        self.renewal = Renewal(
+            self.wire,
+            self.access,
+            self.store,
+            key_type=key_type,
+            common_name=lambda: self.serial_number or self.identity,
+            needs_known_issuer=needs_known_issuer,
+            numbers=numbers,
+        )
+        self.refusals = Refusals()
+        self.signed_firmware_only = signed_firmware_only
         self.firmware = Firmware(
             self.wire,
             self.connectors,
+            self.security_events,
             version=firmware_version,
             refresh=self.refresh,
             numbers=numbers,
@@ -166,7 +239,6 @@ class ChargePoint:
             numbers=numbers,
         )
         self.diagnostics_bytes = diagnostics_bytes
-        self.security_events = SecurityEvents(self.wire, pushes=pushes)
         self.smart_charging = SmartCharging(self.wire, self.connectors, refresh=self.refresh)
         self._responder = Responder(self)
         self._soft_reset_waits = False
@@ -226,6 +298,7 @@ class ChargePoint:
         (OCPP-J 1.6 §5.4).
         """
         self.wire.is_connected = True
+        self.access.connected()
         if self.is_active:
             self._schedule_ping(now)
             if self.registration is Registration.STARTING:
@@ -234,10 +307,23 @@ class ChargePoint:
                 self.registrar.note_activity(now)
                 self.reports.send_changed(now)
                 self._delivery.pump(now)
-                self.firmware.feed.pump()
+                self.firmware.pump()
                 self.diagnostics.feed.pump()
                 self.logs.feed.pump()
                 self.security_events.pump(now)
+                self.renewal.pump()
+        return self._finish(now)
+
+    def refused(self, kind: str, status: int | None, alert: str, now: Moment) -> list[Output]:
+        """Take note that a connection did not come about.
+
+        Args:
+            kind: how, one of `RefusalKind`.
+            status: of the HTTP answer.
+            alert: name of the TLS alert.
+        """
+        if self.is_active:
+            self.access.refused(kind, status, alert, now)
         return self._finish(now)
 
     def disconnected(self, now: Moment) -> list[Output]:
@@ -268,8 +354,8 @@ class ChargePoint:
                 self.wire.transmit(
                     encode_error(message_id, "FormationViolation", "; ".join(frame.defects)[:255])
                 )
-            case Unreadable():
-                pass  # nothing that could be answered
+            case Unreadable():  # nothing that could be answered
+                self.security_events.note("InvalidMessages", now, "; ".join(frame.defects))
         return self._finish(now)
 
     def next_wakeup_s(self) -> float | None:
@@ -282,6 +368,11 @@ class ChargePoint:
         self.firmware.ended(number, end, now)
         self.diagnostics.ended(number, end, now)
         self.logs.ended(number, end, now)
+        return self._finish(now)
+
+    def csr_made(self, number: int, end: CsrEnd, now: Moment) -> list[Output]:
+        """Take the result of a `MakeCsr`."""
+        self.renewal.made(number, end)
         return self._finish(now)
 
     def wake(self, now: Moment) -> list[Output]:
@@ -404,6 +495,9 @@ class ChargePoint:
                 self.registrar.note_activity(now)
             case "websocketpinginterval":
                 self._schedule_ping(now)
+            case "authorizationkey" | "securityprofile" | "cponame":
+                self.security_events.note("ReconfigurationOfSecurityParameters", now, name)
+                self.access.follow()
 
     def soft_reset(self, now: Moment) -> None:
         """Stop transactions, deliver their end if that is possible at once, restart (§5.14)."""
@@ -420,7 +514,8 @@ class ChargePoint:
     def power_on(self, now: Moment) -> None:
         """Start up; BootNotification goes as soon as there is a connection."""
         self.registrar.move(BootEvent.POWER_ON)
-        self.keys.restart()
+        self.security_events.note("StartupOfTheDevice", now)
+        self._take_pending_keys()
         self._refresh_all(now)
         self.charging.reserving.arm(now)
         self.registrar.boot_if_due(now)
@@ -436,8 +531,14 @@ class ChargePoint:
         self.registrar.move(BootEvent.RESTART)
         self._go_down(reason, now)
         self.charging.reserving.arm(now)
-        self.keys.restart()
+        self.security_events.note("ResetOrReboot", now, reason)
+        self.security_events.note("StartupOfTheDevice", now)
+        self._take_pending_keys()
         self.wire.outputs.append(Hangup())
+
+    def _take_pending_keys(self) -> None:
+        self.keys.restart()
+        self.access.follow(hangs_up=False)
 
     def _go_down(self, reason: Reason, now: Moment) -> None:
         self._responder.forget_late_answers()
@@ -472,7 +573,9 @@ class ChargePoint:
 
     def _accepted(self, now: Moment) -> None:
         """Say what has to be said after each accepted boot (errata 3.22), then the rest."""
+        self.firmware.booted(now)
         self.security_events.pump(now)
+        self.renewal.pump()
         self.reports.send_all(now)
         self.metering.schedule_aligned(now)
         self._delivery.pump(now)

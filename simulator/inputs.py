@@ -21,6 +21,7 @@ from simulator.connector import (
     Connector,
 )
 from simulator.errors import LocalProtocolError
+from simulator.security_events import MAX_TYPE
 from simulator.transactions import Reason
 from simulator.uploads import LOG_FAILURES
 
@@ -165,6 +166,48 @@ def upload_failure(
     station.upload_faults.cause = causes[status]
 
 
+def verification_failure(station: ChargePoint, *, now: Moment) -> None:
+    """The next signed firmware turns out unusable before it is installed."""
+    station.firmware.fails_verification = True
+
+
+def pause_download(station: ChargePoint, *, now: Moment) -> None:
+    """The download of firmware stops for a while."""
+    station.firmware.pause()
+
+
+def resume_download(station: ChargePoint, *, now: Moment) -> None:
+    """The download goes on where it was."""
+    station.firmware.go_on_downloading(now)
+
+
+def certificate_refusal(
+    station: ChargePoint, times: int = 1, is_revoked: object = False, *, now: Moment
+) -> None:
+    """The next certificates are refused whatever they are: roots, our own, those of firmware."""
+    station.refusals.times = _times(times)
+    station.refusals.signing_status = "RevokedCertificate" if is_revoked else "InvalidCertificate"
+
+
+def certificate_store_failure(station: ChargePoint, times: int = 1, *, now: Moment) -> None:
+    """The next changes of the store of root certificates fail, so many times."""
+    station.store.failures = _times(times)
+
+
+def renew_certificate(station: ChargePoint, *, now: Moment) -> None:
+    """The charge point's own certificate is about to expire."""
+    if not station.renewal.can_begin:
+        raise LocalProtocolError("CpoName is not set, so there is nobody to ask a certificate for")
+    station.renewal.begin(now)
+
+
+def security_event(station: ChargePoint, type: str, tech_info: str = "", *, now: Moment) -> None:
+    """Something happens that the CSMS has to know of, TamperDetectionActivated for example."""
+    if not 0 < len(type) <= MAX_TYPE:
+        raise LocalProtocolError(f"a type has 1 to {MAX_TYPE} characters, this one {len(type)}")
+    station.security_events.note(type, now, tech_info, is_pushed=True)
+
+
 def send_data(
     station: ChargePoint,
     vendor_id: str,
@@ -232,6 +275,8 @@ def _lockable(station: ChargePoint, connector_id: int) -> Connector:
 INPUTS: Final[dict[str, Callable[..., None]]] = {
     function.__name__: function
     for function in (
+        certificate_refusal,
+        certificate_store_failure,
         clear_fault,
         download_failure,
         emergency_stop,
@@ -243,16 +288,21 @@ INPUTS: Final[dict[str, Callable[..., None]]] = {
         fault,
         installation_failure,
         lock_failure,
+        pause_download,
         plug_in,
         power_off,
         power_on,
         present_tag,
         press_stop,
         reboot,
+        renew_certificate,
+        resume_download,
+        security_event,
         send_data,
         unlock_failure,
         unplug,
         upload_failure,
+        verification_failure,
     )
 }
 

@@ -42,15 +42,22 @@ _ANY_TIME: Final = _Field(str, is_required=False, is_time=True)
 _COUNT: Final = _Field(int, is_required=False, minimum=0)
 _ID_TAG: Final = _Field(str, max_length=MAX_ID_TAG)
 _ANY_ID_TAG: Final = _Field(str, is_required=False, max_length=MAX_ID_TAG)
+_REQUEST_ID: Final = _Field(int)
+_LOCATION: Final = _Field(str, max_length=512)
+_CERTIFICATE: Final = _Field(str, max_length=5500)
+_CERTIFICATE_TYPE: Final = _Field(
+    str, choices=("CentralSystemRootCertificate", "ManufacturerRootCertificate")
+)
 _ID_TAG_INFO: Final = {
     "status": _Field(str, choices=("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")),
     "expiryDate": _ANY_TIME,
     "parentIdTag": _ANY_ID_TAG,
 }
 
-# Requests that a charge point answers, §5 and §6.
+# Requests that a charge point answers, §5 and §6; security white paper ed. 3 §6.
 REQUESTS: Final[dict[str, dict[str, _Field]]] = {
     "CancelReservation": {"reservationId": _Field(int)},
+    "CertificateSigned": {"certificateChain": _Field(str, max_length=10_000)},
     "ChangeAvailability": {
         "connectorId": _Field(int, minimum=0),
         "type": _Field(str, choices=("Inoperative", "Operative")),
@@ -75,6 +82,22 @@ REQUESTS: Final[dict[str, dict[str, _Field]]] = {
         "messageId": _Field(str, is_required=False, max_length=50),
         "data": _Field(str, is_required=False),
     },
+    "DeleteCertificate": {
+        "certificateHashData": _Field(
+            dict,
+            fields={
+                "hashAlgorithm": _Field(str, choices=("SHA256", "SHA384", "SHA512")),
+                "issuerNameHash": _Field(str, max_length=128),
+                "issuerKeyHash": _Field(str, max_length=128),
+                "serialNumber": _Field(str, max_length=40),
+            },
+        ),
+    },
+    # As with TriggerMessage, an unknown message has an answer of its own.
+    "ExtendedTriggerMessage": {
+        "requestedMessage": _Field(str),
+        "connectorId": _Field(int, is_required=False, minimum=0),
+    },
     "GetCompositeSchedule": {
         "connectorId": _Field(int),
         "duration": _Field(int, minimum=0),
@@ -88,7 +111,23 @@ REQUESTS: Final[dict[str, dict[str, _Field]]] = {
         "startTime": _ANY_TIME,
         "stopTime": _ANY_TIME,
     },
+    "GetInstalledCertificateIds": {"certificateType": _CERTIFICATE_TYPE},
     "GetLocalListVersion": {},
+    "GetLog": {
+        "log": _Field(
+            dict,
+            fields={
+                "remoteLocation": _LOCATION,
+                "oldestTimestamp": _ANY_TIME,
+                "latestTimestamp": _ANY_TIME,
+            },
+        ),
+        "logType": _Field(str, choices=("DiagnosticsLog", "SecurityLog")),
+        "requestId": _REQUEST_ID,
+        "retries": _COUNT,
+        "retryInterval": _COUNT,
+    },
+    "InstallCertificate": {"certificateType": _CERTIFICATE_TYPE, "certificate": _CERTIFICATE},
     "RemoteStartTransaction": {
         "connectorId": _Field(int, is_required=False, minimum=1),
         "idTag": _ID_TAG,
@@ -116,6 +155,21 @@ REQUESTS: Final[dict[str, dict[str, _Field]]] = {
         "updateType": _Field(str, choices=("Differential", "Full")),
     },
     "SetChargingProfile": {"connectorId": _Field(int), "csChargingProfiles": _Field(dict)},
+    "SignedUpdateFirmware": {
+        "requestId": _REQUEST_ID,
+        "firmware": _Field(
+            dict,
+            fields={
+                "location": _LOCATION,
+                "retrieveDateTime": _TIME,
+                "installDateTime": _ANY_TIME,
+                "signingCertificate": _CERTIFICATE,
+                "signature": _Field(str, max_length=800),
+            },
+        ),
+        "retries": _COUNT,
+        "retryInterval": _COUNT,
+    },
     # What is asked for is not checked: an unknown message has an answer of its own.
     "TriggerMessage": {
         "requestedMessage": _Field(str),
@@ -130,18 +184,9 @@ REQUESTS: Final[dict[str, dict[str, _Field]]] = {
     },
 }
 
-# Known to OCPP 1.6 (security extension included), but not something this charge point does.
+# Known to OCPP 1.6 (security extension included), but for a Central System.
 OTHER_ACTIONS: Final = frozenset(
     {
-        # for a charge point, other profiles
-        "CertificateSigned",
-        "DeleteCertificate",
-        "ExtendedTriggerMessage",
-        "GetInstalledCertificateIds",
-        "GetLog",
-        "InstallCertificate",
-        "SignedUpdateFirmware",
-        # for a Central System
         "Authorize",
         "BootNotification",
         "DiagnosticsStatusNotification",

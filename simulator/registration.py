@@ -35,16 +35,19 @@ class Registrar:
         *,
         boot_payload: Callable[[], Mapping[str, object]],
         on_accepted: Callable[[Moment], None],
+        on_clock_set: Callable[[Moment], None],
     ) -> None:
         """Start without power.
 
         Args:
             boot_payload: makes the content of BootNotification.
             on_accepted: what to do once our own BootNotification was accepted.
+            on_clock_set: what to do once the clock was set to another time.
         """
         self._wire = wire
         self._boot_payload = boot_payload
         self._on_accepted = on_accepted
+        self._on_clock_set = on_clock_set
         self.state = Registration.OFF
         self.is_active = True
         self.is_clock_scripted = False
@@ -121,7 +124,10 @@ class Registrar:
         if told_at is not None and not self.is_clock_scripted:
             offset = told_at - now.at
             is_same = abs(offset.total_seconds()) <= CLOCK_TOLERANCE_S
+            before = self._wire.clock_offset
             self._wire.clock_offset = timedelta() if is_same else offset
+            if abs((self._wire.clock_offset - before).total_seconds()) > CLOCK_TOLERANCE_S:
+                self._on_clock_set(now)
 
     def note_activity(self, now: Moment) -> None:
         """Put the next Heartbeat off: it is due after HeartbeatInterval of silence (§4.6)."""

@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from simulator import payloads
-from simulator.answers import HANDLERS
+from simulator import answers, payloads, security_answers
 from simulator.boot import Registration
 from simulator.clock import Moment
 from simulator.errors import RemoteProtocolError
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 _FollowUp = Callable[[Moment], object]
 _LATE_ANSWER: Final = "late answer"
+_HANDLERS: Final = answers.HANDLERS | security_answers.HANDLERS
 
 
 class Responder:
@@ -89,7 +89,7 @@ class Responder:
             return CallError(call.message_id, "FormationViolation", call.defects[0]), None
         try:
             request = payloads.read_request(call.action, call.payload)
-            response = HANDLERS[call.action](self._station, request, now)
+            response = _HANDLERS[call.action](self._station, request, now)
         except RemoteProtocolError as exc:
             return CallError(call.message_id, exc.code, exc.description), None
         return CallResult(call.message_id, response.payload), response.follow_up

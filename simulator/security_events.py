@@ -7,7 +7,7 @@ until the CSMS took it, and only once it accepted us.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -48,14 +48,18 @@ CRITICAL: Final = frozenset(
 class SecurityEvents:
     """The security log of one charge point, and what of it is still to be told."""
 
-    def __init__(self, wire: Wire, *, pushes: Collection[str] | None) -> None:
+    def __init__(
+        self, wire: Wire, *, pushes: Collection[str] | None, speaks: Callable[[], bool]
+    ) -> None:
         """Begin with an empty log.
 
         Args:
             pushes: the types that are told; None for the choice above.
+            speaks: whether the charge point says anything by itself.
         """
         self._wire = wire
         self._pushes = pushes
+        self._speaks = speaks
         self._log: deque[tuple[datetime, str, str]] = deque(maxlen=KEPT_EVENTS)
         self._queue = TransactionQueue()
         self._delivery = Delivery(wire, self._queue, name="security events", is_guaranteed=True)
@@ -72,7 +76,7 @@ class SecurityEvents:
         tech_info = tech_info[:MAX_TECH_INFO]
         at = self._wire.local_time(now)
         self._log.append((at, kind, tech_info))
-        if is_pushed or self._is_pushed(kind):
+        if self._speaks() and (is_pushed or self._is_pushed(kind)):
             payload = payloads.security_event_notification(
                 kind=kind, timestamp=self._wire.stamp(now), tech_info=tech_info
             )

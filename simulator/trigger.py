@@ -1,8 +1,11 @@
-"""TriggerMessage: which messages are sent on request, and how. Spec: OCPP 1.6 ed. 2 §5.17."""
+"""TriggerMessage and ExtendedTriggerMessage: which messages are sent on request, and how.
+
+Spec: OCPP 1.6 ed. 2 §5.17, security white paper ed. 3 §6.10.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -45,11 +48,23 @@ def _statuses(station: ChargePoint, meant: Sequence[Connector], now: Moment) -> 
 
 
 def _firmware(station: ChargePoint, _: Sequence[Connector], now: Moment) -> None:
-    station.firmware.feed.answer_trigger(station.firmware.status)
+    station.firmware.answer_trigger()
 
 
 def _diagnostics(station: ChargePoint, _: Sequence[Connector], now: Moment) -> None:
     station.diagnostics.answer_trigger()
+
+
+def _signed_firmware(station: ChargePoint, _: Sequence[Connector], now: Moment) -> None:
+    station.firmware.answer_signed_trigger()
+
+
+def _log(station: ChargePoint, _: Sequence[Connector], now: Moment) -> None:
+    station.logs.answer_trigger()
+
+
+def _sign_certificate(station: ChargePoint, _: Sequence[Connector], now: Moment) -> None:
+    station.renewal.begin(now)
 
 
 MESSAGES: Final[dict[str, _Send]] = {
@@ -61,15 +76,42 @@ MESSAGES: Final[dict[str, _Send]] = {
     "StatusNotification": _statuses,
 }
 
+EXTENDED_MESSAGES: Final[dict[str, _Send]] = {
+    "BootNotification": _boot,
+    "FirmwareStatusNotification": _signed_firmware,
+    "Heartbeat": _heartbeat,
+    "LogStatusNotification": _log,
+    "MeterValues": _meter_values,
+    "SignChargePointCertificate": _sign_certificate,
+    "StatusNotification": _statuses,
+}
+
 # For these the connector matters; without one they are sent for all.
 PER_CONNECTOR: Final = frozenset({"MeterValues", "StatusNotification"})
 
 
-def decide_trigger(
-    station: ChargePoint, message: str, connector_id: int | None
-) -> tuple[TriggerStatus, Callable[[Moment], None] | None]:
+_Decision = tuple[TriggerStatus, Callable[[Moment], None] | None]
+
+
+def decide_trigger(station: ChargePoint, message: str, connector_id: int | None) -> _Decision:
     """Return the answer to TriggerMessage, and what then sends what was asked for."""
-    send = MESSAGES.get(message)
+    return _decide(MESSAGES, station, message, connector_id)
+
+
+def decide_extended_trigger(
+    station: ChargePoint, message: str, connector_id: int | None
+) -> _Decision:
+    """Return the answer to ExtendedTriggerMessage, and what then sends what was asked for."""
+    if message == "SignChargePointCertificate" and not station.renewal.can_begin:
+        station.wire.notice("No request for a certificate: CpoName is not set")
+        return TriggerStatus.REJECTED, None
+    return _decide(EXTENDED_MESSAGES, station, message, connector_id)
+
+
+def _decide(
+    messages: Mapping[str, _Send], station: ChargePoint, message: str, connector_id: int | None
+) -> _Decision:
+    send = messages.get(message)
     if send is None:
         return TriggerStatus.NOT_IMPLEMENTED, None
     meant = list(station.connectors.values())

@@ -43,7 +43,7 @@ _P, _S = Phase, Step
 # Every legal move; a pair that is absent is an error.
 TRANSITIONS: Final[dict[tuple[Phase, Step], Phase]] = {
     (_P.IDLE, _S.ORDERED): _P.UPLOADING,
-    (_P.RETRYING, _S.ORDERED): _P.UPLOADING,
+    (_P.RETRYING, _S.GIVEN_UP): _P.IDLE,
     (_P.RETRYING, _S.DUE): _P.UPLOADING,
     (_P.UPLOADING, _S.UPLOADED): _P.IDLE,
     (_P.UPLOADING, _S.FAILED): _P.RETRYING,
@@ -146,16 +146,20 @@ class Uploads:
 
     def begin(self, order: Order, now: Moment) -> None:
         """Take an order; it ends the one before, if that is still under way."""
-        if self.phase is Phase.UPLOADING:
-            self._break_off()
-            # The answer to GetLog says that the earlier one was cancelled, that to GetDiagnostics
-            # cannot.
-            if order.request_id is None:
-                self._tell(self._failures[Cause.OTHER])
-            self._end(Step.GIVEN_UP)
+        # Unlike the answer to GetLog, that to GetDiagnostics cannot say what it cancels.
+        if order.request_id is None and self.phase is Phase.UPLOADING:
+            self._tell(self._failures[Cause.OTHER])
+        self.cancel()
         self._order = order
         self._attempts = Attempts(retries=order.retries, retry_interval_s=order.retry_interval_s)
         self._upload(Step.ORDERED, now)
+
+    def cancel(self) -> None:
+        """End what is under way, without a word."""
+        self._wire.timers.cancel(self._timer)
+        if self.phase is not Phase.IDLE:
+            self._break_off()
+            self._end(Step.GIVEN_UP)
 
     def resume(self, now: Moment) -> None:
         """Go on after an accepted boot."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 from simulator.errors import LocalProtocolError
@@ -94,16 +96,14 @@ def test_without_power_only_hands_can_do_something() -> None:
     rig.do("unplug", connector_id=1)
     rig.do("plug_in", connector_id=2)
     for event in set(INPUTS) - {"plug_in", "unplug", "ev_disconnect", "power_on"}:
-        arguments: dict[str, object] = {}
-        if event == "present_tag":
-            arguments = {"id_tag": "A"}
-        elif event == "send_data":
-            arguments = {"vendor_id": "V"}
-        elif event not in (
-            *("power_off", "reboot"),
-            *("download_failure", "installation_failure", "upload_failure"),
-        ):
-            arguments = {"connector_id": 1}
+        needed = [
+            parameter.name
+            for parameter in inspect.signature(INPUTS[event]).parameters.values()
+            if parameter.default is parameter.empty and parameter.name not in ("station", "now")
+        ]
+        arguments: dict[str, object] = {
+            name: 1 if name == "connector_id" else "A" for name in needed
+        }
         with pytest.raises(LocalProtocolError, match="the power is off"):
             rig.do(event, **arguments)
     rig.advance(10_000)
