@@ -7,7 +7,7 @@ a certificate is read in `csms.pki`; here are only facts and rules.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -58,6 +58,24 @@ class HashData:
             self.issuer_key_hash.lower(),
             self.serial_number.lower().lstrip("0"),
         )
+
+
+def is_named(names: Iterable[HashData], reported: HashData) -> bool:
+    """Say whether a certificate is the one a charge point names.
+
+    Args:
+        names: of the certificate, under each algorithm; without hash of the key where its issuer
+            is not at hand.
+        reported: what the charge point wrote.
+    """
+    return any(
+        name.key == reported.key
+        or (
+            not name.issuer_key_hash
+            and replace(name, issuer_key_hash=reported.issuer_key_hash).key == reported.key
+        )
+        for name in names
+    )
 
 
 def read_hash_data(value: object) -> HashData | None:
@@ -121,7 +139,8 @@ class IssuedState(StrEnum):
     FAILED = "Failed"  # it could not be signed or brought to the charge point
 
 
-OPEN: Final = (IssuedState.REQUESTED, IssuedState.SIGNED, IssuedState.SENT)
+WAITING: Final = (IssuedState.REQUESTED, IssuedState.SIGNED)
+OPEN: Final = (*WAITING, IssuedState.SENT)
 HELD: Final = (IssuedState.ACCEPTED, IssuedState.IN_USE)  # by the charge point, as far as known
 
 
@@ -131,6 +150,23 @@ class Origin(StrEnum):
     REQUEST = "SignCertificate"
     API = "Api"  # signed for an operator, who brings it there
     COMMAND = "Command"  # somebody else signed it; sent by command
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A certificate to be signed: what of a sound CSR is written down.
+
+    Attributes:
+        request: the CSR in PEM.
+        digest: of the request; the same again is the same request.
+        key_digest: of its public key.
+    """
+
+    origin: Origin
+    common_name: str
+    request: str
+    digest: str
+    key_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +215,7 @@ class InstalledCertificate:
 
     Attributes:
         pem: None for one that was only reported.
+        names: as the charge point may name it.
         reported: how the charge point named it last; with this it is deleted.
         deletion: how the last DeleteCertificate was answered.
     """
@@ -189,11 +226,22 @@ class InstalledCertificate:
     state: InstalledState
     facts: CertificateFacts | None
     pem: str | None
+    names: tuple[HashData, ...]
     reported: HashData | None
     reported_at: datetime | None
     deletion: str | None
     requested_at: datetime
     changed_at: datetime
+
+    @property
+    def deletable_as(self) -> HashData | None:
+        """How to name it in a DeleteCertificate: as it was reported (CS-SEC-12), else as computed.
+
+        None where neither is known.
+        """
+        if self.reported is not None:
+            return self.reported
+        return next((name for name in self.names if name.issuer_key_hash), None)
 
 
 # --- names ----------------------------------------------------------------------------------

@@ -17,6 +17,12 @@ from csms.domain.numbers import INT32_MAX, whole_number
 WINDOW: Final = timedelta(seconds=60)  # what comes later is not counted as an effect
 MAX_FOLLOWING: Final = 256  # messages kept for one trigger; one for each connector
 
+# What ExtendedTriggerMessage asks for, where the message is called otherwise (whitepaper §6.16).
+EXTENDED_NAMES: Final = {
+    "FirmwareStatusNotification": "SignedFirmwareStatusNotification",
+    "SignChargePointCertificate": "SignCertificate",
+}
+
 # The others concern the charge point as a whole; for them `connectorId` means nothing (§6.51).
 OF_CONNECTORS: Final = frozenset({"MeterValues", "StatusNotification"})
 
@@ -54,6 +60,7 @@ class Trigger:
     """A TriggerMessage and its effect.
 
     Attributes:
+        is_extended: it was an ExtendedTriggerMessage, of the security whitepaper.
         connector_id: None asks all connectors, or does not matter.
         followed_by: what came within `WINDOW`; nothing where the charge point refused.
     """
@@ -61,6 +68,7 @@ class Trigger:
     record_id: int
     identity: str
     requested_message: str
+    is_extended: bool
     connector_id: int | None
     status: TriggerStatus
     requested_at: datetime
@@ -73,13 +81,14 @@ class Expectation:
     """What a trigger still waits for.
 
     Attributes:
+        action: of the message.
         until: what comes later is no effect of it.
         is_accepted: the message was promised; otherwise nobody knows.
         seen: connectors whose message came, None for one that is of no connector.
     """
 
     record_id: int
-    requested_message: str
+    action: str
     connector_id: int | None
     until: datetime
     is_accepted: bool
@@ -87,7 +96,7 @@ class Expectation:
 
     def meets(self, action: str, connector_id: int | None, at: datetime) -> bool:
         """Say whether a message is one that was asked for and did not come yet."""
-        if action != self.requested_message or at > self.until:
+        if action != self.action or at > self.until:
             return False
         if action not in OF_CONNECTORS:
             return not self.seen
@@ -98,8 +107,17 @@ class Expectation:
     @property
     def is_met(self) -> bool:
         """Whether nothing more can follow."""
-        is_single = self.requested_message not in OF_CONNECTORS or self.connector_id is not None
+        is_single = self.action not in OF_CONNECTORS or self.connector_id is not None
         return bool(self.seen) and is_single
+
+
+def awaited_action(requested_message: str, *, is_extended: bool) -> str:
+    """Return the action of the message that a trigger asks for."""
+    return (
+        EXTENDED_NAMES.get(requested_message, requested_message)
+        if is_extended
+        else (requested_message)
+    )
 
 
 def connector_of(action: str, payload: Mapping[str, Any]) -> int | None:

@@ -126,7 +126,7 @@ def _check_state(session: Session, action: str, payload: dict[str, Any]) -> None
             reason = "the charge point is Rejected and must not answer"
         case RegistrationStatus.PENDING, "RemoteStartTransaction" | "RemoteStopTransaction":
             reason = "not while the charge point is Pending"  # CS-BOOT-06
-        case _, "TriggerMessage" if (
+        case _, "TriggerMessage" | "ExtendedTriggerMessage" if (
             session.is_accepted and payload["requestedMessage"] == "BootNotification"
         ):
             reason = "BootNotification must not be triggered once it was Accepted"  # CS-BOOT-11

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection
 
@@ -87,6 +87,16 @@ class HandlerSettings:
     allow_concurrent_transactions: bool = True
 
 
+class CertificateRequests(Protocol):
+    """Takes certificate requests of charge points, and answers them by a command later."""
+
+    async def request(self, identity: str, csr: str) -> bool:
+        """Take a request; False refuses it."""
+
+    def answered(self, identity: str) -> None:
+        """A CALL is about to be answered: from the next turn on commands follow its answer."""
+
+
 class Handlers:
     """Carries out what charge points ask for."""
 
@@ -97,9 +107,11 @@ class Handlers:
         settings: HandlerSettings,
         now: Callable[[], datetime],
         triggers: TriggerWatch | None = None,
+        certificates: CertificateRequests | None = None,
     ) -> None:
         self._store = store
         self._triggers = triggers or TriggerWatch()
+        self._certificates = certificates
         self._settings = settings
         self._now = now
         self._handlers: dict[str, Callable[[Received], Awaitable[dict[str, Any]]]] = {
@@ -109,6 +121,7 @@ class Handlers:
             "Heartbeat": self._heartbeat,
             "MeterValues": self._meter_values,
             "SecurityEventNotification": self._security_event,
+            "SignCertificate": self._sign_certificate,
             "StartTransaction": self._start_transaction,
             "StatusNotification": self._status_notification,
             "StopTransaction": self._stop_transaction,
@@ -126,6 +139,8 @@ class Handlers:
         try:
             answer = await self._handlers[received.action](received)
             await self._note_triggered(received)
+            if self._certificates is not None:  # last: what it sends must follow this answer
+                self._certificates.answered(received.identity)
             return answer
         except StorageError as exc:
             logger.error(
@@ -230,6 +245,13 @@ class Handlers:
             )
         )
         return {}
+
+    async def _sign_certificate(self, received: Received) -> dict[str, Any]:
+        csr = str(received.payload.get("csr", ""))
+        is_taken = self._certificates is not None and await self._certificates.request(
+            received.identity, csr
+        )
+        return {"status": "Accepted" if is_taken else "Rejected"}
 
     async def _start_transaction(self, received: Received) -> dict[str, Any]:
         begun = read_start(

@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from csms.domain.model import LoggedMessage, RegistrationStatus
 from csms.domain.registration import stricter
+from csms.domain.triggers import awaited_action
 from csms.ocppj import frames
 from csms.ocppj.errors import CallFailure, ErrorCode
 from csms.ocppj.frames import BadCall, Call, CallError, CallResult, MessageId, Unreadable
@@ -49,10 +50,6 @@ _CAUSED_BY: Final = {
     "GetLog": "LogStatusNotification",
     "SignedUpdateFirmware": "SignedFirmwareStatusNotification",
     "UpdateFirmware": "FirmwareStatusNotification",
-}
-_TRIGGERED: Final = {  # ExtendedTriggerMessage, where the message is called otherwise
-    "FirmwareStatusNotification": "SignedFirmwareStatusNotification",
-    "SignChargePointCertificate": "SignCertificate",
 }
 _SETS_CLOCK: Final = frozenset({"BootNotification", "Heartbeat"})
 
@@ -412,9 +409,8 @@ class Session:
             return
         caused = _CAUSED_BY.get(command.action)
         if command.action in ("TriggerMessage", "ExtendedTriggerMessage"):
-            caused = command.payload["requestedMessage"]
-            if command.action == "ExtendedTriggerMessage":
-                caused = _TRIGGERED.get(caused, caused)
+            is_extended = command.action == "ExtendedTriggerMessage"
+            caused = awaited_action(command.payload["requestedMessage"], is_extended=is_extended)
         if caused is not None:
             self._triggered = {caused, *(self._triggered or ())}
 

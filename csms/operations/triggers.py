@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from csms.domain.triggers import (
     REFUSALS,
@@ -11,6 +11,7 @@ from csms.domain.triggers import (
     Expectation,
     Trigger,
     TriggerStatus,
+    awaited_action,
     read_status,
 )
 from csms.ocppj import command_rules
@@ -21,9 +22,13 @@ from csms.operations.recording import send_recorded
 from csms.storage import triggers
 from csms.storage.store import Store
 
+EXTENDED: Final = "ExtendedTriggerMessage"
+
 
 class TriggerMessageEffect:
-    """Waits for the message that a TriggerMessage asks for, once it is not refused.
+    """Waits for the message that a trigger asks for, once it is not refused.
+
+    It serves TriggerMessage and ExtendedTriggerMessage alike.
 
     The answer always comes before the message (CS-TRG-03), and waiting begins before another
     frame can be looked at.
@@ -40,12 +45,14 @@ class TriggerMessageEffect:
             return await send()  # which refuses it
         identity = order.identity
         requested_message = order.payload["requestedMessage"]
+        is_extended = order.action == EXTENDED
         connector_id = order.payload.get("connectorId")
         record_id = await self._store.write(
             partial(
                 triggers.request,
                 identity=identity,
                 requested_message=requested_message,
+                is_extended=is_extended,
                 connector_id=connector_id,
                 at=self._now(),
             )
@@ -60,7 +67,7 @@ class TriggerMessageEffect:
             if status not in REFUSALS:
                 expectation = Expectation(
                     record_id,
-                    requested_message,
+                    awaited_action(requested_message, is_extended=is_extended),
                     connector_id,
                     until=at + WINDOW,
                     is_accepted=status is TriggerStatus.ACCEPTED,
@@ -89,6 +96,7 @@ async def trigger(
     *,
     requested_message: str,
     connector_id: int | None,
+    is_extended: bool = False,
 ) -> tuple[CommandOutcome, Trigger | None]:
     """Ask a charge point for a message; it comes later, if at all.
 
@@ -103,7 +111,10 @@ async def trigger(
         payload["connectorId"] = connector_id
     recorded: list[int] = []
     outcome = await commanding.send(
-        identity, "TriggerMessage", payload, on_recorded=recorded.append
+        identity,
+        EXTENDED if is_extended else "TriggerMessage",
+        payload,
+        on_recorded=recorded.append,
     )
     if not recorded:
         return outcome, None

@@ -45,7 +45,7 @@ MAX_COMMON_NAME: Final = 64  # RFC 5280 appendix A.1
 
 
 class SignatureForm(StrEnum):
-    """How certificates of RSA keys are signed; elliptic keys always get ECDSA."""
+    """How certificates of charge points are signed, whatever their own keys are."""
 
     RSA = "SHA256withRSA"
     RSA_PSS = "SHA256withRSA-PSS"
@@ -206,8 +206,8 @@ class CertificateAuthority:
             PkiError: there is no usable root.
         """
         with self._lock:
-            wants_ec = not request.is_rsa or self._signature is SignatureForm.ECDSA
-            key, root = self._signer(RootKind.EC if wants_ec else RootKind.RSA)
+            is_ec = self._signature is SignatureForm.ECDSA
+            key, root = self._signer(RootKind.EC if is_ec else RootKind.RSA)
             now = self._now()
             until = min(now + self._life, root.certificate.not_valid_after_utc)
             if until <= now:

@@ -6,6 +6,7 @@ several certificates where one is expected. Private keys are not read here.
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from cryptography import x509
@@ -231,6 +232,20 @@ def hash_data(
         request.issuer_key_hash.hex(),
         serial_text(request.serial_number),
     )
+
+
+def names_of(certificate: x509.Certificate) -> tuple[HashData, ...]:
+    """Return how a certificate is named under each algorithm.
+
+    The key hash is of the issuer's key: empty where the certificate is not its own issuer.
+
+    Raises:
+        BadCertificate: its parts cannot be hashed.
+    """
+    names = tuple(hash_data(certificate, certificate, one) for one in HashAlgorithm)
+    if is_self_signed(certificate):
+        return names
+    return tuple(replace(one, issuer_key_hash="") for one in names)
 
 
 def write_chain(certificates: Iterable[x509.Certificate]) -> str:

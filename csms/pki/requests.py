@@ -82,11 +82,6 @@ class SigningRequest:
     key_digest: str
     pem: str
 
-    @property
-    def is_rsa(self) -> bool:
-        """Whether the key is RSA, else elliptic."""
-        return isinstance(self.public_key, rsa.RSAPublicKey)
-
 
 def read_request(text: str) -> SigningRequest:
     """Read a CSR in PEM and check all that can be checked without knowing its sender.

@@ -15,8 +15,11 @@ from sqlalchemy import Connection, bindparam, delete, select
 from csms.storage.database import insert
 from csms.storage.tables import capabilities
 
-# OCPP 1.6 ed. 2 §9: access R.
+# OCPP 1.6 ed. 2 §9 and the security whitepaper: access R.
 KEPT: Final = (
+    "AdditionalRootCertificateCheck",
+    "CertificateSignedMaxChainSize",
+    "CertificateStoreMaxLength",
     "ChargeProfileMaxStackLevel",
     "ChargingScheduleAllowedChargingRateUnit",
     "ChargingScheduleMaxPeriods",

@@ -22,6 +22,8 @@ from csms.storage.tables import (
     charge_points,
     connections,
     connectors,
+    installed_certificates,
+    issued_certificates,
     local_list_entries,
     local_lists,
 )
@@ -170,7 +172,14 @@ def raise_profile(
 
 def remove(connection: Connection, identity: str) -> bool:
     """Forget a charge point and what it holds; its transactions and history stay."""
-    for table in (connectors, capabilities, local_lists, local_list_entries):
+    for table in (
+        connectors,
+        capabilities,
+        local_lists,
+        local_list_entries,
+        issued_certificates,  # those of our own authority open no door any more
+        installed_certificates,
+    ):
         connection.execute(delete(table).where(table.c.identity == identity))
     result = connection.execute(delete(charge_points).where(charge_points.c.identity == identity))
     return result.rowcount > 0

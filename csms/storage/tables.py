@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -64,6 +65,19 @@ _Json = JSON(none_as_null=True)
 
 def _id() -> Column[int]:
     return Column("id", _RecordId, primary_key=True, autoincrement=True)
+
+
+def _certificate_facts() -> tuple[Column[Any], ...]:
+    """Return what a certificate says of itself; all empty before there is one."""
+    return (
+        Column("subject", Text),
+        Column("issuer", Text),
+        Column("serial", Text),
+        Column("fingerprint", Text),
+        Column("key", Text),
+        Column("not_before", UtcDateTime),
+        Column("not_after", UtcDateTime),
+    )
 
 
 charge_points = Table(
@@ -213,6 +227,7 @@ triggers = Table(
     _id(),
     Column("identity", Text, nullable=False),
     Column("requested_message", Text, nullable=False),
+    Column("is_extended", Boolean, nullable=False, server_default=false()),
     Column("connector_id", Integer),
     Column("status", Text, nullable=False),
     Column("requested_at", UtcDateTime, nullable=False),
@@ -454,6 +469,51 @@ charging_profiles = Table(
     Column("payload", _Json, nullable=False),
     Column("requested_at", UtcDateTime, nullable=False),
     Column("answered_at", UtcDateTime),
+    Index(None, "identity", "id"),
+    sqlite_autoincrement=True,
+)
+
+issued_certificates = Table(
+    "issued_certificates",
+    metadata,
+    _id(),
+    Column("identity", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("common_name", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("request_digest", Text, nullable=False),
+    Column("key_digest", Text, nullable=False),
+    *_certificate_facts(),
+    Column("chain", Text),
+    Column("detail", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Index(None, "identity", "id"),
+    Index(None, "fingerprint"),
+    Index(None, "key_digest"),
+    Index(None, "state"),
+    sqlite_autoincrement=True,
+)
+
+installed_certificates = Table(
+    "installed_certificates",
+    metadata,
+    _id(),
+    Column("identity", Text, nullable=False),
+    Column("certificate_type", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    *_certificate_facts(),
+    Column("pem", Text),
+    Column("names", _Json, nullable=False),  # as the charge point may name it
+    Column("reported", _Json),
+    Column("reported_at", UtcDateTime),
+    Column("deletion", Text),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
     Index(None, "identity", "id"),
     sqlite_autoincrement=True,
 )

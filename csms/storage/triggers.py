@@ -18,6 +18,7 @@ def request(
     identity: str,
     *,
     requested_message: str,
+    is_extended: bool = False,
     connector_id: int | None,
     at: datetime,
 ) -> int:
@@ -25,6 +26,7 @@ def request(
     row: dict[str, Any] = {
         "identity": identity,
         "requested_message": requested_message,
+        "is_extended": is_extended,
         "connector_id": connector_id,
         "status": TriggerStatus.REQUESTED.value,
         "requested_at": at,
@@ -99,6 +101,7 @@ def _trigger(row: Row[Any]) -> Trigger:
         record_id=row.id,
         identity=row.identity,
         requested_message=row.requested_message,
+        is_extended=row.is_extended,
         connector_id=row.connector_id,
         status=TriggerStatus(row.status),
         requested_at=row.requested_at,

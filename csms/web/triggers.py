@@ -2,7 +2,7 @@
 
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path
 from pydantic import Field
@@ -20,6 +20,8 @@ from csms.web.services import ServicesOf, known_charge_point
 
 router = APIRouter(prefix="/charge-points/{identity}/triggers", tags=["triggers"])
 
+ONLY_EXTENDED: Final = frozenset({"LogStatusNotification", "SignChargePointCertificate"})
+
 
 class TriggerBody(Body):
     """Which message a charge point is to send."""
@@ -29,9 +31,17 @@ class TriggerBody(Body):
         "DiagnosticsStatusNotification",
         "FirmwareStatusNotification",
         "Heartbeat",
+        "LogStatusNotification",
         "MeterValues",
+        "SignChargePointCertificate",
         "StatusNotification",
     ]
+    extended: bool | None = Field(
+        None,
+        strict=True,
+        description="Ask by ExtendedTriggerMessage, of the security whitepaper; null for where"
+        " only that knows the message. There FirmwareStatusNotification is the signed one.",
+    )
     connector_id: int | None = Field(
         None,
         strict=True,
@@ -54,6 +64,7 @@ class TriggerView(View):
 
     id: int = Field(validation_alias="record_id")
     requested_message: str
+    extended: bool = Field(validation_alias="is_extended", description="By ExtendedTriggerMessage.")
     connector_id: int | None
     status: TriggerStatus = Field(description="`Unknown`: its answer never came.")
     requested_at: Time
@@ -83,6 +94,9 @@ async def list_triggers(
 async def trigger(identity: Identity, body: TriggerBody, services: ServicesOf) -> TriggerView:
     """Answer 201 with the trigger, refused ones too; the message itself comes later."""
     await known_charge_point(services, identity)
+    is_extended = body.extended
+    if is_extended is None:
+        is_extended = body.requested_message in ONLY_EXTENDED
     try:
         outcome, made = await operations.trigger(
             services.commanding,
@@ -90,6 +104,7 @@ async def trigger(identity: Identity, body: TriggerBody, services: ServicesOf) -
             identity,
             requested_message=body.requested_message,
             connector_id=body.connector_id,
+            is_extended=is_extended,
         )
     except InvalidCommand as error:
         raise problem_of(error) from None
