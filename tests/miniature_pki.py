@@ -6,10 +6,12 @@ process, RSA ones only where a rule is about RSA.
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import ssl
 import tempfile
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -36,6 +38,7 @@ SUITES: Final = {
     "TLS_RSA_WITH_AES_256_GCM_SHA384": "AES256-GCM-SHA384",
 }
 PSS: Final = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+LEAST_RSA_BITS: Final = 2048
 DAY: Final = timedelta(days=1)
 
 
@@ -129,20 +132,26 @@ class Authority:
             return b64encode(self.key.sign(content, way, hashes.SHA256())).decode()
         return b64encode(self.key.sign(content, ec.ECDSA(hashes.SHA256()))).decode()
 
-    def sign(self, csr_pem: str) -> x509.Certificate:
+    def sign(self, csr_pem: str, names: Collection[str]) -> x509.Certificate:
         """Return the certificate that a request asks for.
 
+        Args:
+            names: common names that the request may have.
+
         Raises:
-            ValueError: the text is no request, or its own signature is wrong.
+            ValueError: the text is no request, or one that must not be signed.
         """
         request = x509.load_pem_x509_csr(csr_pem.encode())
         if not request.is_signature_valid:
             raise ValueError("the request was not signed with its own key")
-        return self.issue(
-            request.public_key(),
-            _attribute(request.subject, NameOID.COMMON_NAME) or "",
-            organization=_attribute(request.subject, NameOID.ORGANIZATION_NAME),
-        )
+        public = request.public_key()
+        if isinstance(public, rsa.RSAPublicKey) and public.key_size < LEAST_RSA_BITS:
+            raise ValueError("the key is too short")
+        name = _attribute(request.subject, NameOID.COMMON_NAME)
+        if name not in names:
+            raise ValueError("the request is made out to somebody else")
+        organization = _attribute(request.subject, NameOID.ORGANIZATION_NAME)
+        return self.issue(public, name or "", organization=organization)
 
 
 def csr(common_name: str, organization: str = "Preflight", *, kind: str = "EC") -> str:
@@ -184,11 +193,9 @@ def charge_point_ca() -> Authority:
 @cache
 def folder() -> Path:
     """Return where this process keeps its certificates; it goes with the process."""
-    _folders.append(tempfile.TemporaryDirectory(prefix="miniature-"))
-    return Path(_folders[-1].name)
-
-
-_folders: list[tempfile.TemporaryDirectory[str]] = []
+    path = tempfile.mkdtemp(prefix="miniature-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return Path(path)
 
 
 def written(name: str, text: str) -> Path:

@@ -72,6 +72,18 @@ class SecureBend(Bend):
         """Return the subprotocol that is agreed to instead of `subprotocol`."""
         return subprotocol
 
+    def ordered(self, station: Station, key: str, value: str) -> None:
+        """Take note of a configuration key that is being sent: the answer may be lost."""
+        if key == "AuthorizationKey":
+            station.new_password = bytes.fromhex(value)
+
+    def hears(self, station: Station, key: str, value: str, status: str) -> None:
+        """Take the charge point's answer to that."""
+        if key == "AuthorizationKey":
+            station.new_password = None
+        if status in ("Accepted", "RebootRequired"):
+            self.settles(station, key, value)
+
     def settles(self, station: Station, key: str, value: str) -> None:
         """Take over a configuration key that the charge point accepted."""
         station.take(key, value)
@@ -85,6 +97,7 @@ class Station:
         profile: its security profile.
         target: the one it was told to raise itself to and has not used yet.
         password: raw bytes, as Basic authentication has them.
+        new_password: one that was sent, and nobody knows whether it arrived; both work.
         names: common names that its certificates may have, beside its identity.
         certificates: serial numbers of those that were issued to it here.
     """
@@ -92,8 +105,16 @@ class Station:
     profile: int = 0
     target: int | None = None
     password: bytes | None = None
+    new_password: bytes | None = None
     names: frozenset[str] = frozenset()
     certificates: set[int] = field(default_factory=set)
+
+    def came(self, visit: Visit) -> None:
+        """Take what the charge point showed for what it has from now on."""
+        if visit.profile == self.target:
+            self.profile, self.target = visit.profile, None
+        if self.new_password is not None and visit.password == self.new_password:
+            self.password, self.new_password = self.new_password, None
 
     def take(self, key: str, value: str) -> None:
         """Let an accepted configuration key have its effect."""
@@ -172,8 +193,8 @@ class SecureMiniature(Miniature):
         station = self.stations.get(visit.identity)
         verdict = await self.bend_of(visit.identity).admits(visit, refusal(visit, station))
         if verdict is None:
-            if station is not None and visit.profile == station.target:
-                station.profile, station.target = visit.profile, None
+            if station is not None:
+                station.came(visit)
             return None
         if isinstance(verdict, HTTPStatus):
             return connection.respond(verdict, "no")
@@ -226,13 +247,13 @@ class SecureMiniature(Miniature):
     def _answer(self, call: Incoming) -> dict[str, Any]:
         if call.action != "SignCertificate":
             return super()._answer(call)
+        station = self.stations.setdefault(call.identity, Station())
+        names = {call.identity, *station.names}
         try:
-            certificate = self.ca.sign(str(call.payload.get("csr")))
+            certificate = self.ca.sign(str(call.payload.get("csr")), names)
         except ValueError:
             return {"status": "Rejected"}
-        self.stations.setdefault(call.identity, Station()).certificates.add(
-            certificate.serial_number
-        )
+        station.certificates.add(certificate.serial_number)
         chain = pem(certificate, self.ca.root)
         self._signed[call.identity, call.message_id] = {"certificateChain": chain}
         return {"status": "Accepted"}
@@ -264,11 +285,14 @@ class SecureMiniature(Miniature):
                 names=frozenset(payload.get("names", ())),
             )
             return [3, "", {}]
+        station = self.stations.get(identity)
+        if station is None or action != "ChangeConfiguration":
+            return await super().command(identity, action, payload)
+        bend, key, value = self.bend_of(identity), payload["key"], payload["value"]
+        bend.ordered(station, key, value)
         frame = await super().command(identity, action, payload)
-        has_taken = frame[0] == 3 and frame[2].get("status") in ("Accepted", "RebootRequired")
-        if action == "ChangeConfiguration" and has_taken and identity in self.stations:
-            station = self.stations[identity]
-            self.bend_of(identity).settles(station, payload["key"], payload["value"])
+        if frame[0] == 3:
+            bend.hears(station, key, value, frame[2].get("status"))
         return frame
 
 
@@ -291,8 +315,8 @@ def refusal(visit: Visit, station: Station | None) -> Verdict:
         is_password_owed = station.profile in (1, 2) and visit.password is None
         return HTTPStatus.UNAUTHORIZED if is_password_owed else HTTPStatus.FORBIDDEN
     if visit.profile in (1, 2):
-        right = (visit.identity.encode(), station.password)
-        if (visit.username, visit.password) != right:
+        passwords = {station.password, station.new_password} - {None}
+        if visit.username != visit.identity.encode() or visit.password not in passwords:
             return HTTPStatus.UNAUTHORIZED
     if visit.certificate is not None:
         is_known = visit.certificate.serial_number in station.certificates

@@ -10,13 +10,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidMessage, InvalidStatus
 
-from tests.miniature_pki import SUITES, ServerTls, authority, key, key_pem, name_of, pem, written
+from tests.miniature_pki import SUITES, ServerTls, authority, csr, key, key_pem, pem, written
 from tests.secure_miniature import Ending, SecureBend, SecureMiniature, Station, Verdict, Visit
 
 PASSWORD = b"\xff:\x00 sixteen bytes"
@@ -30,7 +27,7 @@ async def miniature() -> AsyncIterator[SecureMiniature]:
         "CP0": Station(),
         "CP1": Station(profile=1, password=PASSWORD),
         "CP2": Station(profile=2, password=PASSWORD),
-        "CP3": Station(profile=3),
+        "CP3": Station(profile=3, names=frozenset({"SN-1"})),
     }
     async with SecureMiniature(stations=stations, client_roots=[CLIENTS.root]) as one:
         yield one
@@ -183,9 +180,8 @@ async def ordered(
 
 async def test_a_request_for_a_certificate_is_signed(miniature: SecureMiniature) -> None:
     """The certificate follows the answer, and opens the door."""
-    private = key("EC", "new")
-    csr = x509.CertificateSigningRequestBuilder().subject_name(name_of("SN-1"))
-    csr_pem = csr.sign(private, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    private = key("EC", "SN-1")
+    csr_pem = csr("SN-1")
     async with opened(miniature.tls_url, "CP3", ssl=client_tls("CP3")) as socket:
         await socket.send(json.dumps([2, "1", "SignCertificate", {"csr": csr_pem}]))
         assert json.loads(await socket.recv()) == [3, "1", {"status": "Accepted"}]
