@@ -46,7 +46,7 @@ def change_availability(station: ChargePoint, request: Request, now: Moment) -> 
 def change_configuration(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Change a key (§5.3); the security profile only if the new one can work (A05)."""
     if request["key"].casefold() == "securityprofile" and request["value"].strip().isdecimal():
-        objection = station.access.objection(int(request["value"]))
+        objection = station.security.access.objection(int(request["value"]))
         if objection:
             station.wire.notice(f"SecurityProfile stays: {objection}")
             return status_response("Rejected")
@@ -255,7 +255,7 @@ def update_firmware(station: ChargePoint, request: Request, now: Moment) -> Resp
     DEVIATION: L01 wants NotSupported of whoever can do signed updates. A charge point that does
     both is met in the field, and TC_044 needs it; `signed_firmware_only` gives the other.
     """
-    if station.signed_firmware_only:
+    if station.security.signed_firmware_only:
         raise RemoteProtocolError("NotSupported", "only signed firmware is installed here")
     order = FirmwareOrder(
         url=request["location"],

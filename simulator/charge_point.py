@@ -7,19 +7,16 @@ here they are put together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from itertools import count
-from typing import Final
+from typing import Final, Unpack
 from uuid import uuid4
 
 from simulator import hearsay, inputs, payloads
-from simulator.access import HIGHEST_PROFILE, NEW_CREDENTIAL_TRIES, Access, PasswordEncoding
 from simulator.answers import OCCUPIED
 from simulator.authorization import IdTagStore
 from simulator.boot import BootEvent, Registration
-from simulator.certificate_store import CertificateStore
-from simulator.certificates import HashAlgorithm, Refusals
 from simulator.charging import Charging, is_busy
 from simulator.clock import Moment
 from simulator.connector import LOCAL_LIST_CONFLICT, NO_ERROR, Connector, Status
@@ -42,10 +39,8 @@ from simulator.local_list import LocalList
 from simulator.meter import Meter
 from simulator.metering import Metering
 from simulator.outputs import (
-    Credential,
     CsrEnd,
     Hangup,
-    KeyType,
     Output,
     Ping,
     ScriptedAnswer,
@@ -54,10 +49,9 @@ from simulator.outputs import (
 )
 from simulator.queue import TransactionQueue
 from simulator.registration import Registrar
-from simulator.renewal import Renewal
 from simulator.reporting import StatusReports
 from simulator.responder import Responder, encode
-from simulator.security_events import SecurityEvents
+from simulator.security import Security, SecurityOptions
 from simulator.session import Reply, Request
 from simulator.smart_charging import SmartCharging
 from simulator.transactions import Reason
@@ -95,21 +89,9 @@ class ChargePoint:
         holds_back: bool = True,
         diagnostics_bytes: int = DIAGNOSTICS_BYTES,
         install_s: float = INSTALL_S,
-        password: bytes | None = None,
-        password_encoding: str = PasswordEncoding.RAW_FROM_HEX,
-        certificate: Credential | None = None,
-        central_system_roots: Iterable[str] = (),
-        manufacturer_roots: Iterable[str] = (),
-        security_profiles: Iterable[int] = range(HIGHEST_PROFILE + 1),
-        key_type: KeyType = KeyType.RSA,
-        hash_algorithm: HashAlgorithm = HashAlgorithm.SHA256,
-        needs_known_issuer: bool = False,
-        signed_firmware_only: bool = False,
-        reconnects_at_once: bool = True,
-        new_credential_tries: int = NEW_CREDENTIAL_TRIES,
-        pushes: Collection[str] | None = None,
         milliseconds: bool = True,
         new_message_id: Callable[[], str] = lambda: str(uuid4()),
+        **security: Unpack[SecurityOptions],
     ) -> None:
         """Make a charge point without power: it begins to act with `power_on`.
 
@@ -123,21 +105,8 @@ class ChargePoint:
                 known, they say -1 (both are met in the field, errata 3.18).
             diagnostics_bytes: how long the diagnostics file is.
             install_s: what the installation of firmware takes.
-            password: of Basic auth while there is no AuthorizationKey.
-            password_encoding: how an AuthorizationKey becomes the password.
-            certificate: of the charge point itself.
-            central_system_roots: PEM texts of the roots it trusts its CSMS by.
-            manufacturer_roots: PEM texts; with any, firmware must come from one of them.
-            security_profiles: those it can connect with.
-            key_type: of the key pairs it makes.
-            hash_algorithm: what it names root certificates by.
-            needs_known_issuer: a certificate made for it must come from an installed root.
-            signed_firmware_only: UpdateFirmware is answered NotSupported.
-            reconnects_at_once: new credentials end the connection; else they wait for its end.
-            new_credential_tries: after so many refusals in a row it returns to the old ones.
-            pushes: types of security events that are told; None for those the standard wants,
-                the critical ones from security profile 1 on.
             milliseconds: time stamps carry them.
+            security: options of `Security`, with their defaults.
 
         Raises:
             LocalProtocolError: an unknown key or an impossible value in `keys`.
@@ -166,7 +135,7 @@ class ChargePoint:
             self.wire,
             boot_payload=self._boot_payload,
             on_accepted=self._accepted,
-            on_clock_set=lambda now: self.security_events.note("SettingSystemTime", now),
+            on_clock_set=lambda now: self.security.events.note("SettingSystemTime", now),
         )
         self.reports = StatusReports(self.wire, self.connectors)
         self._queue = TransactionQueue()
@@ -183,41 +152,17 @@ class ChargePoint:
             on_list_conflict=self._list_conflict,
         )
         numbers = count(1)
-        self.security_events = SecurityEvents(
-            self.wire, pushes=pushes, speaks=lambda: self.is_active
-        )
-        self.store = CertificateStore(
-            self.keys,
-            hash_algorithm=hash_algorithm,
-            central_system_roots=central_system_roots,
-            manufacturer_roots=manufacturer_roots,
-        )
-        self.access = Access(
+        self.security = Security(
             self.wire,
-            self.store,
-            self.security_events,
-            password=password,
-            password_encoding=PasswordEncoding(password_encoding),
-            certificate=certificate,
-            profiles=frozenset(security_profiles),
-            tries=new_credential_tries,
-            reconnects_at_once=reconnects_at_once,
-        )
-        self.renewal = Renewal(
-            self.wire,
-            self.access,
-            self.store,
-            key_type=key_type,
             common_name=lambda: self.serial_number or self.identity,
-            needs_known_issuer=needs_known_issuer,
+            speaks=lambda: self.is_active,
             numbers=numbers,
+            **security,
         )
-        self.refusals = Refusals()
-        self.signed_firmware_only = signed_firmware_only
         self.firmware = Firmware(
             self.wire,
             self.connectors,
-            self.security_events,
+            self.security.events,
             version=firmware_version,
             refresh=self.refresh,
             numbers=numbers,
@@ -298,7 +243,7 @@ class ChargePoint:
         (OCPP-J 1.6 §5.4).
         """
         self.wire.is_connected = True
-        self.access.connected()
+        self.security.access.connected()
         if self.is_active:
             self._schedule_ping(now)
             if self.registration is Registration.STARTING:
@@ -310,8 +255,7 @@ class ChargePoint:
                 self.firmware.pump()
                 self.diagnostics.feed.pump()
                 self.logs.feed.pump()
-                self.security_events.pump(now)
-                self.renewal.pump()
+                self.security.pump(now)
         return self._finish(now)
 
     def refused(self, kind: str, status: int | None, alert: str, now: Moment) -> list[Output]:
@@ -323,7 +267,7 @@ class ChargePoint:
             alert: name of the TLS alert.
         """
         if self.is_active:
-            self.access.refused(kind, status, alert, now)
+            self.security.access.refused(kind, status, alert, now)
         return self._finish(now)
 
     def disconnected(self, now: Moment) -> list[Output]:
@@ -355,7 +299,7 @@ class ChargePoint:
                     encode_error(message_id, "FormationViolation", "; ".join(frame.defects)[:255])
                 )
             case Unreadable():  # nothing that could be answered
-                self.security_events.note("InvalidMessages", now, "; ".join(frame.defects))
+                self.security.events.note("InvalidMessages", now, "; ".join(frame.defects))
         return self._finish(now)
 
     def next_wakeup_s(self) -> float | None:
@@ -372,7 +316,7 @@ class ChargePoint:
 
     def csr_made(self, number: int, end: CsrEnd, now: Moment) -> list[Output]:
         """Take the result of a `MakeCsr`."""
-        self.renewal.made(number, end)
+        self.security.renewal.made(number, end)
         return self._finish(now)
 
     def wake(self, now: Moment) -> list[Output]:
@@ -496,8 +440,8 @@ class ChargePoint:
             case "websocketpinginterval":
                 self._schedule_ping(now)
             case "authorizationkey" | "securityprofile" | "cponame":
-                self.security_events.note("ReconfigurationOfSecurityParameters", now, name)
-                self.access.follow()
+                self.security.events.note("ReconfigurationOfSecurityParameters", now, name)
+                self.security.access.follow()
 
     def soft_reset(self, now: Moment) -> None:
         """Stop transactions, deliver their end if that is possible at once, restart (§5.14)."""
@@ -514,7 +458,7 @@ class ChargePoint:
     def power_on(self, now: Moment) -> None:
         """Start up; BootNotification goes as soon as there is a connection."""
         self.registrar.move(BootEvent.POWER_ON)
-        self.security_events.note("StartupOfTheDevice", now)
+        self.security.events.note("StartupOfTheDevice", now)
         self._take_pending_keys()
         self._refresh_all(now)
         self.charging.reserving.arm(now)
@@ -531,14 +475,14 @@ class ChargePoint:
         self.registrar.move(BootEvent.RESTART)
         self._go_down(reason, now)
         self.charging.reserving.arm(now)
-        self.security_events.note("ResetOrReboot", now, reason)
-        self.security_events.note("StartupOfTheDevice", now)
+        self.security.events.note("ResetOrReboot", now, reason)
+        self.security.events.note("StartupOfTheDevice", now)
         self._take_pending_keys()
         self.wire.outputs.append(Hangup())
 
     def _take_pending_keys(self) -> None:
         self.keys.restart()
-        self.access.follow(hangs_up=False)
+        self.security.access.follow(hangs_up=False)
 
     def _go_down(self, reason: Reason, now: Moment) -> None:
         self._responder.forget_late_answers()
@@ -574,8 +518,7 @@ class ChargePoint:
     def _accepted(self, now: Moment) -> None:
         """Say what has to be said after each accepted boot (errata 3.22), then the rest."""
         self.firmware.booted(now)
-        self.security_events.pump(now)
-        self.renewal.pump()
+        self.security.pump(now)
         self.reports.send_all(now)
         self.metering.schedule_aligned(now)
         self._delivery.pump(now)

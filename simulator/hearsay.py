@@ -49,7 +49,7 @@ def note(station: ChargePoint, request: Request, reply: Reply, now: Moment) -> N
                 begun_at = parse_time(sent.get("timestamp")) or now.at
                 station.smart_charging.begun_by_script[connector_id] = (given, begun_at)
         case "SignCertificate":
-            station.renewal.made_by_script(sent.get("csr"))
+            station.security.renewal.made_by_script(sent.get("csr"))
         case "StopTransaction":
             given = sent.get("transactionId")
             if isinstance(given, int):

@@ -185,27 +185,29 @@ def certificate_refusal(
     station: ChargePoint, times: int = 1, is_revoked: object = False, *, now: Moment
 ) -> None:
     """The next certificates are refused whatever they are: roots, our own, those of firmware."""
-    station.refusals.times = _times(times)
-    station.refusals.signing_status = "RevokedCertificate" if is_revoked else "InvalidCertificate"
+    station.security.refusals.times = _times(times)
+    station.security.refusals.signing_status = (
+        "RevokedCertificate" if is_revoked else "InvalidCertificate"
+    )
 
 
 def certificate_store_failure(station: ChargePoint, times: int = 1, *, now: Moment) -> None:
     """The next changes of the store of root certificates fail, so many times."""
-    station.store.failures = _times(times)
+    station.security.store.failures = _times(times)
 
 
 def renew_certificate(station: ChargePoint, *, now: Moment) -> None:
     """The charge point's own certificate is about to expire."""
-    if not station.renewal.can_begin:
+    if not station.security.renewal.can_begin:
         raise LocalProtocolError("CpoName is not set, so there is nobody to ask a certificate for")
-    station.renewal.begin(now)
+    station.security.renewal.begin(now)
 
 
 def security_event(station: ChargePoint, type: str, tech_info: str = "", *, now: Moment) -> None:
     """Something happens that the CSMS has to know of, TamperDetectionActivated for example."""
     if not 0 < len(type) <= MAX_TYPE:
         raise LocalProtocolError(f"a type has 1 to {MAX_TYPE} characters, this one {len(type)}")
-    station.security_events.note(type, now, tech_info, is_pushed=True)
+    station.security.events.note(type, now, tech_info, is_pushed=True)
 
 
 def send_data(

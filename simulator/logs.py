@@ -73,7 +73,7 @@ def write_file(
     name = f"{identity}-{local:%Y%m%dT%H%M%SZ}.log"
     head = _head(station, now)
     if kind is LogType.SECURITY:
-        lines = station.security_events.lines(start_at or _EVER, stop_at or local)
+        lines = station.security.events.lines(start_at or _EVER, stop_at or local)
         text = "\n".join([*head, *lines, ""]).encode()
         content = partial(_pieces, text)
         return UploadFile(name=f"security-{name}", size_bytes=len(text), content=content)

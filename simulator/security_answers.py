@@ -32,31 +32,31 @@ if TYPE_CHECKING:
 
 def _event(station: ChargePoint, kind: str, problem: object) -> Callable[[Moment], object]:
     """Return what tells a security event once the answer has left."""
-    return lambda now: station.security_events.note(kind, now, str(problem))
+    return lambda now: station.security.events.note(kind, now, str(problem))
 
 
 def certificate_signed(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Check the certificate made for us, and connect with it from then on (A02, A03)."""
     chain_pem = request["certificate_chain"]
     try:
-        station.refusals.check()
-        station.renewal.check(chain_pem, now)
+        station.security.refusals.check()
+        station.security.renewal.check(chain_pem, now)
     except BadCertificate as exc:
         station.wire.notice(f"New certificate refused: {exc}")
         return status_response("Rejected", _event(station, "InvalidChargePointCertificate", exc))
-    return status_response("Accepted", lambda _: station.renewal.take(chain_pem))
+    return status_response("Accepted", lambda _: station.security.renewal.take(chain_pem))
 
 
 def delete_certificate(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Take a root certificate out of the store, if it is not in use (M04)."""
     asked = request["certificate_hash_data"]
-    certificate = station.access.certificate
-    status = station.store.delete(
+    certificate = station.security.access.certificate
+    status = station.security.store.delete(
         CertificateHashData(**{**asked, "hash_algorithm": HashAlgorithm(asked["hash_algorithm"])}),
         own=() if certificate is None else read_chain(certificate.chain_pem),
-        is_on_tls=station.access.profile in WITH_TLS,
+        is_on_tls=station.security.access.profile in WITH_TLS,
     )
-    return status_response(status, lambda _: station.access.follow())
+    return status_response(status, lambda _: station.security.access.follow())
 
 
 def extended_trigger_message(station: ChargePoint, request: Request, now: Moment) -> Response:
@@ -68,7 +68,7 @@ def extended_trigger_message(station: ChargePoint, request: Request, now: Moment
 
 def get_installed_certificate_ids(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Name the root certificates of a kind (M03)."""
-    names = station.store.names(CertificateType(request["certificate_type"]))
+    names = station.security.store.names(CertificateType(request["certificate_type"]))
     if not names:
         return status_response("NotFound")
     return Response(
@@ -110,30 +110,30 @@ def install_certificate(station: ChargePoint, request: Request, now: Moment) -> 
     kind = CertificateType(request["certificate_type"])
     at = station.wire.local_time(now)
     try:
-        station.refusals.check()
-        status = station.store.install(kind, request["certificate"], at)
+        station.security.refusals.check()
+        status = station.security.store.install(kind, request["certificate"], at)
     except BadCertificate as exc:
         station.wire.notice(f"Root certificate refused: {exc}")
         # The list of events has none for a root of the manufacturer.
         is_told = kind is CertificateType.CENTRAL_SYSTEM
         event = _event(station, "InvalidCentralSystemCertificate", exc) if is_told else None
         return status_response(StoreStatus.REJECTED, event)
-    return status_response(status, lambda _: station.access.follow())
+    return status_response(status, lambda _: station.security.access.follow())
 
 
 def signed_update_firmware(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Fetch firmware, check its signature, install it (L01)."""
     firmware = request["firmware"]
-    roots = station.store.roots(CertificateType.MANUFACTURER)
+    roots = station.security.store.roots(CertificateType.MANUFACTURER)
     try:
-        station.refusals.check()
+        station.security.refusals.check()
         certificate = check_signing(
             firmware["signing_certificate"], station.wire.local_time(now), roots or None
         )
     except BadCertificate as exc:
         station.wire.notice(f"Firmware refused: {exc}")
         event = _event(station, "InvalidFirmwareSigningCertificate", exc)
-        return status_response(station.refusals.signing_status, event)
+        return status_response(station.security.refusals.signing_status, event)
     if station.firmware.is_installing:
         return status_response("Rejected")
     order = Order(

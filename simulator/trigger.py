@@ -64,7 +64,7 @@ def _log(station: ChargePoint, _: Sequence[Connector], now: Moment) -> None:
 
 
 def _sign_certificate(station: ChargePoint, _: Sequence[Connector], now: Moment) -> None:
-    station.renewal.begin(now)
+    station.security.renewal.begin(now)
 
 
 MESSAGES: Final[dict[str, _Send]] = {
@@ -102,7 +102,7 @@ def decide_extended_trigger(
     station: ChargePoint, message: str, connector_id: int | None
 ) -> _Decision:
     """Return the answer to ExtendedTriggerMessage, and what then sends what was asked for."""
-    if message == "SignChargePointCertificate" and not station.renewal.can_begin:
+    if message == "SignChargePointCertificate" and not station.security.renewal.can_begin:
         station.wire.notice("No request for a certificate: CpoName is not set")
         return TriggerStatus.REJECTED, None
     return _decide(EXTENDED_MESSAGES, station, message, connector_id)
