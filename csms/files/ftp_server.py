@@ -147,7 +147,9 @@ class FtpServer:
             self._listener.close()
             self._deaf.set()
             turns = int(DRAIN_S / TURN_S)
-            while self._loop.socket_map and turns and not self._stopping.is_set():
+            while self._has_sessions() and turns and not self._stopping.is_set():
+                if not self._loop.socket_map:  # then it does not wait
+                    self._stopping.wait(TURN_S)
                 self._loop.loop(TURN_S, blocking=False)
                 turns -= 1
         except Exception:
@@ -155,6 +157,12 @@ class FtpServer:
         finally:
             self._loop.close()
             self._deaf.set()
+
+    def _has_sessions(self) -> bool:
+        # One whose login failed is out of the map until it is told so.
+        return bool(self._loop.socket_map) or any(
+            not task.cancelled for task in self._loop.sched._tasks
+        )
 
 
 class _Authorizer:

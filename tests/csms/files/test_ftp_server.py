@@ -25,9 +25,11 @@ class DeskOfOne:
         self.failed: list[tuple[str, str]] = []
         self.can_store = True
         self.ended = threading.Semaphore(0)
+        self.asked = threading.Event()
         self._names: dict[str, str] = {}
 
     def may_log_in(self, user: str, password: str) -> bool:
+        self.asked.set()
         return (user, password) == (USER, PASSWORD)
 
     def begin(self, user: str, name: str) -> Incoming:
@@ -333,6 +335,23 @@ def test_draining_lets_a_transfer_end_and_nobody_in(
     assert ftp.voidresp().startswith("226")
     assert desk.files == {"log.bin": b"half and half"}
     ftp.quit()
+    server.join(5)
+    assert not server.is_running
+
+
+@pytest.mark.slow
+def test_failed_login_is_answered_while_draining(server: FtpServer, desk: DeskOfOne) -> None:
+    """The last one to come is not left waiting."""
+    with ftplib.FTP(timeout=5) as client:  # noqa: S321
+        client.connect("127.0.0.1", server.port)
+        client.sendcmd(f"USER {USER}")
+        client.putcmd("PASS wrong")
+        assert desk.asked.wait(5)
+        server.drain()
+
+        with pytest.raises(ftplib.error_perm, match="530"):
+            client.voidresp()
+        client.quit()
     server.join(5)
     assert not server.is_running
 
