@@ -242,6 +242,33 @@ def show(directory: Path) -> None:
 
 
 @main.command()
+@click.argument("report", type=click.Path(path_type=Path), default=Path("reports") / LATEST)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where the page goes; beside the report by default.",
+)
+def preview(report: Path, *, output: Path | None) -> None:
+    """Write the certificate preview of a run anew: of its folder, or of a report.json."""
+    from harness.report.directory import read_report
+    from harness.report.document import UnreadableReport
+    from harness.report.preview import PREVIEW, render
+
+    try:
+        page = render(read_report(report))
+    except UnreadableReport as exc:
+        raise click.UsageError(str(exc)) from exc
+    target = output or (report if report.is_dir() else report.parent) / PREVIEW
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page, "utf-8", errors="backslashreplace")
+    except OSError as exc:
+        raise click.UsageError(f"cannot write {target}: {exc.strerror or exc}") from exc
+    click.echo(str(target))
+
+
+@main.command()
 @_RUN_DIRECTORY
 def html(directory: Path) -> None:
     """Render the Allure HTML of a run, with Node.js and npm."""

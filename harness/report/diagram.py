@@ -28,6 +28,7 @@ _GAP_S: Final = 0.25  # silence from here on is drawn as a gap
 _SHOWN_EVENTS: Final = 400  # more than that no reader follows; the trace has them all
 _LABEL_COLUMNS: Final = 82  # characters that fit between the lifelines
 _NOTE_COLUMNS: Final = 92
+INLINE_CLASS: Final = "sequence"
 _UNASKED_RULE: Final = "wire.unasked-call"
 
 _LIGHT: Final = {
@@ -69,7 +70,12 @@ _PAINT_OF: Final = {
 
 def draw(case: CaseResult, *, sut_name: str = "") -> str:
     """Return the diagram of one case as an SVG document."""
-    return _Drawing(case, sut_name).document()
+    return _Drawing(case, sut_name).document(style=f"<style>{_style()}</style>") + "\n"
+
+
+def draw_inline(case: CaseResult, *, sut_name: str = "") -> str:
+    """Return the diagram as an element of a page that has `inline_style`."""
+    return _Drawing(case, sut_name).document(classes=INLINE_CLASS)
 
 
 @dataclass(slots=True)
@@ -79,7 +85,7 @@ class _Drawing:
     y: float = 0.0
     parts: list[str] = field(default_factory=list)
 
-    def document(self) -> str:
+    def document(self, *, style: str = "", classes: str = "") -> str:
         case = self.case
         self._title()
         self._actors()
@@ -95,12 +101,13 @@ class _Drawing:
         return "".join(
             (
                 f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}"',
-                f' width="{_WIDTH}" height="{height}" role="img">',
-                f"<title>{name}</title><style>{_style()}</style>",
+                f' width="{_WIDTH}" height="{height}" role="img"',
+                f' class="{classes}">' if classes else ">",
+                f"<title>{name}</title>{style}",
                 f'<rect class="page" x="0.5" y="0.5" width="{_WIDTH - 1}"',
                 f' height="{height - 1}" rx="10"/>',
                 *self.parts,
-                "</svg>\n",
+                "</svg>",
             )
         )
 
@@ -432,33 +439,61 @@ def _cut(text: str, columns: int) -> str:
 
 
 def _style() -> str:
-    fixed = """
-text{font:12.5px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}
-.heading{font-size:16px;font-weight:700}.subheading{font-size:15px}.strong{font-weight:600}
-.small{font-size:11.5px}.step{font-size:11px;font-weight:600;letter-spacing:.02em}
-.mono,.note,.time{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,
-'DejaVu Sans Mono',monospace;
-font-size:11px}.note{font-size:10.5px;white-space:pre}.time{font-variant-numeric:tabular-nums}
-line{stroke-width:1.5}.life{stroke-width:1.2}.answer{stroke-dasharray:6 4}.heavy{stroke-width:2.6}
-.ghost{stroke-dasharray:2 5;stroke-width:2.2;stroke-linecap:round}.session{stroke-width:1}
-.break{stroke-dasharray:1.5 4;stroke-linecap:round}.head{stroke:none}
-"""
-    dark = f"@media (prefers-color-scheme:dark){{{_paint(_DARK)}}}"
-    return fixed.replace("\n", "") + _paint(_LIGHT) + dark
+    """Return the style sheet of a diagram that stands alone, in both colour schemes."""
+    dark = f"@media (prefers-color-scheme:dark){{{_rules(_paint(_DARK))}}}"
+    return "svg{color-scheme:light dark}" + _rules(_shape() + _paint(_LIGHT)) + dark
 
 
-def _paint(colours: Mapping[str, str]) -> str:
+def inline_style() -> str:
+    """Return the style sheet of diagrams inside a page: for paper, and for nothing else there."""
+    return _rules(_shape() + _paint(_LIGHT), scope=f".{INLINE_CLASS} ")
+
+
+def _rules(rules: Sequence[tuple[str, str]], *, scope: str = "") -> str:
+    return "".join(
+        ",".join(f"{scope}{selector}" for selector in selectors.split(",")) + f"{{{declarations}}}"
+        for selectors, declarations in rules
+    )
+
+
+def _shape() -> list[tuple[str, str]]:
+    sans = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
+    mono = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
+    return [
+        ("text", f"font:12.5px {sans}"),
+        (".heading", "font-size:16px;font-weight:700"),
+        (".subheading", "font-size:15px"),
+        (".strong", "font-weight:600"),
+        (".small", "font-size:11.5px"),
+        (".step", "font-size:11px;font-weight:600;letter-spacing:.02em"),
+        (".mono,.note,.time", f"font-family:{mono};font-size:11px"),
+        (".note", "font-size:10.5px;white-space:pre"),
+        (".time", "font-variant-numeric:tabular-nums"),
+        ("line", "stroke-width:1.5"),
+        (".life", "stroke-width:1.2"),
+        (".answer", "stroke-dasharray:6 4"),
+        (".heavy", "stroke-width:2.6"),
+        (".ghost", "stroke-dasharray:2 5;stroke-width:2.2;stroke-linecap:round"),
+        (".session", "stroke-width:1"),
+        (".break", "stroke-dasharray:1.5 4;stroke-linecap:round"),
+        (".head", "stroke:none"),
+    ]
+
+
+def _paint(colours: Mapping[str, str]) -> list[tuple[str, str]]:
     rules = [
-        f"svg{{color-scheme:light dark}}.page,.pill,.blank{{fill:{colours['page']}}}",
-        f".page,.box,.edge{{stroke:{colours['edge']}}}.box{{fill:{colours['box']}}}",
-        f"text{{fill:{colours['text']}}}",
-        f".small,.step,.time,.mono,.subheading{{fill:{colours['muted']}}}",
-        f".life,.break{{stroke:{colours['line']}}}",
+        (".page,.pill,.blank", f"fill:{colours['page']}"),
+        (".page,.box,.edge", f"stroke:{colours['edge']}"),
+        (".box", f"fill:{colours['box']}"),
+        ("text", f"fill:{colours['text']}"),
+        (".small,.step,.time,.mono,.subheading", f"fill:{colours['muted']}"),
+        (".life,.break", f"stroke:{colours['line']}"),
     ]
     for name, colour in colours.items():
         if f"{name}-fill" in colours:
-            rules.append(f".tint-{name}{{fill:{colours[f'{name}-fill']}}}")
-            rules.append(f".bar-{name}{{fill:{colour}}}")
+            rules.append((f".tint-{name}", f"fill:{colours[f'{name}-fill']}"))
+            rules.append((f".bar-{name}", f"fill:{colour}"))
         if not name.endswith("-fill"):
-            rules.append(f".fill-{name}{{fill:{colour}}}.stroke-{name}{{stroke:{colour}}}")
-    return "".join(rules)
+            rules.append((f".fill-{name}", f"fill:{colour}"))
+            rules.append((f".stroke-{name}", f"stroke:{colour}"))
+    return rules

@@ -109,6 +109,15 @@ def times_of(durations_s: Iterable[float]) -> Times:
     return Times(len(ordered), statistics.median(ordered), ordered[rank - 1], ordered[-1])
 
 
+def trusted_s(exchanges: Iterable[Exchange]) -> list[float]:
+    """Return the times that statistics are made of: answered, and not disturbed by ourselves."""
+    return [
+        exchange.duration_s
+        for exchange in exchanges
+        if exchange.duration_s is not None and not exchange.is_disturbed
+    ]
+
+
 def action_times(action: str, exchanges: Sequence[Exchange]) -> ActionTimes:
     """Return the line of the performance table for these exchanges."""
     return ActionTimes(
@@ -119,24 +128,25 @@ def action_times(action: str, exchanges: Sequence[Exchange]) -> ActionTimes:
         disturbed=sum(
             exchange.is_disturbed and exchange.duration_s is not None for exchange in exchanges
         ),
-        times=times_of(
-            exchange.duration_s
-            for exchange in exchanges
-            if exchange.duration_s is not None and not exchange.is_disturbed
-        ),
+        times=times_of(trusted_s(exchanges)),
     )
+
+
+def measured(cases: Iterable[CaseResult]) -> list[CaseResult]:
+    """Return the cases whose times count: those that were broken off measured nothing."""
+    return [case for case in cases if case.verdict is not Verdict.NOT_RUN]
 
 
 def measure(
     cases: Sequence[CaseResult], *, limits_s: Mapping[str, float] | None = None
 ) -> Performance:
-    """Return the performance table of these cases. Those that were broken off measured nothing.
+    """Return the performance table of these cases.
 
     Args:
         limits_s: the declared limits by budget, in seconds.
     """
     limits_s = limits_s or {}
-    cases = [case for case in cases if case.verdict is not Verdict.NOT_RUN]
+    cases = measured(cases)
     by_action: dict[str, list[Exchange]] = defaultdict(list)
     for case in cases:
         for exchange in case.exchanges:

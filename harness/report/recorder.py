@@ -34,6 +34,7 @@ from harness.report.directory import (
 )
 from harness.report.document import Report, make_report
 from harness.report.outcome import UNUSABLE, Outcome, decide
+from harness.report.preview import PREVIEW, render
 from harness.report.summary import print_summary
 from harness.results import CaseResult, RunResult
 
@@ -105,6 +106,7 @@ class Recorder:
             if case.events:
                 self._try(partial(self._draw, case, run.sut_name))
         self._try(lambda: self._allure(report))
+        self._try(lambda: self.directory.write(PREVIEW, render(report)))
         if self.trouble:
             outcome = replace(outcome, exit_code=outcome.exit_code or UNUSABLE)
         return report, outcome
