@@ -10,31 +10,39 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import assert_never
+from typing import Final, assert_never
 from uuid import uuid4
 
 from simulator.charge_point import ChargePoint, encode
 from simulator.errors import HandshakeRefused, LocalProtocolError
 from simulator.frames import Call, CallError, CallResult, Payload, parse
+from simulator.key_pairs import make_csr
 from simulator.outputs import (
     CancelTransfer,
     Download,
     Hangup,
+    MakeCsr,
     Notice,
     Output,
     Ping,
     TransferEnd,
     Transmit,
     Upload,
+    UseCredentials,
 )
 from simulator.session import Outcome, Reply, Request
+from simulator.tls import TlsOffer
 from simulator.trace import Event
 from simulator.transfers import Transfers
 from simulator.transport import Connection, Endpoint, open_connection, read_clock
 
 __all__ = ["Answer", "Call", "CallError", "Endpoint", "HandshakeRefused", "Station"]
+
+# Security profiles, white paper ed. 3 §1.
+SEND_PASSWORD: Final = (1, 2)
+SHOWS_CERTIFICATE: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,7 @@ class Station:
     """One charge point on real WebSockets; its model can be overridden at every point.
 
     Attributes:
+        endpoint: where the next connection goes, as whom; may be replaced at any time.
         connections: how many connections were opened; events name them by this number.
     """
 
@@ -84,17 +93,23 @@ class Station:
         is_active: bool = False,
         open_timeout_s: float = 30.0,
         on_notice: Callable[[str], None] | None = None,
+        endpoints: Mapping[int, Endpoint] | None = None,
     ) -> None:
         """Make a station that is not connected yet.
 
         Args:
+            endpoint: where it connects first.
             record: told of every event at the moment it happens.
             on_call: asked about every CALL of the CSMS; True means the caller answers it itself.
             is_active: the model speaks by itself (boot, heartbeat, meter values …).
             on_notice: told what somebody in front of the charge point would notice.
+            endpoints: by security profile, where the model goes when it changes its profile; one
+                that is not there is served where the station connects now.
         """
         self.charge_point = charge_point
         self.endpoint = endpoint
+        profile = charge_point.keys.integer("SecurityProfile")
+        self._endpoints = {profile: endpoint, **(endpoints or {})}
         self._record = record
         self._on_call = on_call
         self._on_notice = on_notice
@@ -112,6 +127,7 @@ class Station:
         self._sent: dict[Request, Event] = {}
         self._pings = 0
         self._transfers = Transfers(self._report_transfer)
+        self._key_makers: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         charge_point.is_active = is_active
 
@@ -126,18 +142,24 @@ class Station:
         """Open a connection; what the model has to say about it is sent.
 
         Raises:
+            CannotOffer: our own TLS cannot offer what the endpoint wants.
             HandshakeRefused: no WebSocket came about.
             LocalProtocolError: there is one already.
         """
         if self._life is not None and not self._life.done():
             raise LocalProtocolError(f"{self.endpoint.identity} is connected already")
         self.connections += 1
-        connection = await open_connection(
-            self.endpoint,
-            number=self.connections,
-            record=self._record,
-            timeout_s=self._open_timeout_s,
-        )
+        try:
+            connection = await open_connection(
+                self.endpoint,
+                number=self.connections,
+                record=self._record,
+                timeout_s=self._open_timeout_s,
+            )
+        except HandshakeRefused as exc:
+            now = read_clock()
+            self._carry_out(self.charge_point.refused(exc.kind, exc.status, exc.alert, now))
+            raise
         self._connection = connection
         self._outbox.clear()
         self._life = asyncio.create_task(self._live(connection))
@@ -148,6 +170,11 @@ class Station:
         if self._connection is not None:
             await self._connection.close(code, reason)
         await self.wait_closed()
+
+    def use(self, wanted: UseCredentials) -> None:
+        """Connect in another way from the next time on, as the model wants it."""
+        base = self._endpoints.get(wanted.security_profile, self.endpoint)
+        self.endpoint = _with_credentials(base, wanted, now=self.endpoint)
 
     def drop(self) -> None:
         """Cut the transport without a close frame."""
@@ -247,6 +274,9 @@ class Station:
         """Close, and stop the model's clock: nothing happens on this station any more."""
         await self.close()
         self._transfers.close()
+        for maker in list(self._key_makers):
+            maker.cancel()
+            await asyncio.wait([maker])
         if self._timer is not None:
             self._timer.cancel()
             self._timer = self._timer_due_s = None
@@ -338,6 +368,12 @@ class Station:
                     self._transfers.start(output)
                 case CancelTransfer():
                     self._transfers.cancel(output.number)
+                case MakeCsr():
+                    maker = asyncio.create_task(self._make_csr(output))
+                    self._key_makers.add(maker)
+                    maker.add_done_callback(self._key_makers.discard)
+                case UseCredentials():
+                    self.use(output)
                 case Notice():
                     if self._on_notice is not None:
                         self._on_notice(output.text)
@@ -360,6 +396,10 @@ class Station:
 
     def _transfer_ended(self, number: int, end: TransferEnd) -> None:
         self._carry_out(self.charge_point.transfer_ended(number, end, read_clock()))
+
+    async def _make_csr(self, order: MakeCsr) -> None:
+        end = await asyncio.to_thread(make_csr, order)
+        self._carry_out(self.charge_point.csr_made(order.number, end, read_clock()))
 
     def _arm_timer(self) -> None:
         due_s = self.charge_point.next_wakeup_s()
@@ -390,3 +430,27 @@ class Station:
                 return Answer(sent, timed_out=timed_out, disconnected=not timed_out)
             case _:
                 assert_never(reply.answer)
+
+
+def _with_credentials(base: Endpoint, wanted: UseCredentials, *, now: Endpoint) -> Endpoint:
+    """Return an endpoint with what the model wants to show there, and to trust.
+
+    Args:
+        now: the present endpoint; its password stays where neither model nor `base` has one.
+    """
+    profile = wanted.security_profile
+    passwords = (wanted.password, base.password, now.password)
+    password = next((one for one in passwords if one is not None), None)
+    offer = base.tls or TlsOffer()
+    chain_pem, private_key_pem = offer.certificate_chain_pem, offer.private_key_pem
+    if wanted.certificate is not None:
+        chain_pem = wanted.certificate.chain_pem
+        private_key_pem = wanted.certificate.private_key_pem
+    shows_certificate = profile == SHOWS_CERTIFICATE
+    tls = replace(
+        offer,
+        certificate_chain_pem=chain_pem if shows_certificate else "",
+        private_key_pem=private_key_pem if shows_certificate else "",
+        installed_roots_pem=wanted.roots_pem,
+    )
+    return replace(base, password=password if profile in SEND_PASSWORD else None, tls=tls)

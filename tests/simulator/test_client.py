@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -16,8 +20,18 @@ from websockets.typing import Subprotocol
 from simulator.charge_point import ChargePoint
 from simulator.client import Call, Endpoint, HandshakeRefused, Station
 from simulator.errors import LocalProtocolError
-from simulator.outputs import Ping, ScriptedAnswer
+from simulator.outputs import (
+    Credential,
+    KeyType,
+    MakeCsr,
+    Ping,
+    ScriptedAnswer,
+    UseCredentials,
+)
+from simulator.tls import TlsOffer
 from simulator.trace import Direction, Event, EventKind
+from tests import miniature_pki as pki
+from tests.simulator.tls_rig import offer, root_pem, server_context, tls_csms
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
@@ -644,3 +658,210 @@ async def test_impossible_input_is_raised() -> None:
     bench = Bench("ws://127.0.0.1:9/x", is_active=True)
     with pytest.raises(LocalProtocolError, match="the power is off"):
         await bench.station.apply("reboot")
+
+
+# --- security profiles -----------------------------------------------------------------------
+
+
+class Door:
+    """A CSMS that commands one thing after the other, and notes how a station came in."""
+
+    def __init__(self, commands: list[tuple[str, dict[str, object]]]) -> None:
+        self.commands = commands
+        self.results: list[dict[str, object]] = []
+        self.seen: list[tuple[str | None, object]] = []
+        self.csr = ""
+        self._changed = asyncio.Event()
+
+    async def wait_until(self, is_so: Callable[[], object]) -> None:
+        """Wait for something that a station has to say."""
+        async with asyncio.timeout(5):
+            while not is_so():
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def serve(self, socket: ServerConnection) -> None:
+        """Accept the station, then command what is next."""
+        tls = socket.transport.get_extra_info("ssl_object")
+        certificate = tls and tls.getpeercert()
+        assert socket.request is not None
+        self.seen.append(
+            (
+                socket.request.headers.get("Authorization"),
+                certificate and certificate["subject"][0][0][1],
+            )
+        )
+        name, payload = self.commands.pop(0)
+        await socket.send(json.dumps([2, "c", name, payload]))
+        async for text in socket:
+            frame = json.loads(text)
+            self._changed.set()
+            if frame[0] == 3:
+                self.results.append(frame[2])
+                continue
+            if frame[2] == "SignCertificate":
+                self.csr = frame[3]["csr"]
+            now = datetime.now(UTC).isoformat()
+            answer = {"status": "Accepted", "currentTime": now, "interval": 300}
+            with suppress(ConnectionClosed):  # what it said before it left is still to be read
+                await socket.send(json.dumps([3, frame[1], answer]))
+
+
+async def test_station_climbs_to_the_highest_profile() -> None:
+    """A station goes where its profile is served, with a password, then with a certificate."""
+    key = "00FF" * 8 + "3A3A"
+    raised: dict[str, object] = {"key": "SecurityProfile", "value": "2"}
+    door = Door(
+        [
+            ("ChangeConfiguration", {"key": "AuthorizationKey", "value": key}),
+            ("ChangeConfiguration", raised),
+            ("ExtendedTriggerMessage", {"requestedMessage": "SignChargePointCertificate"}),
+        ]
+    )
+    context = server_context(clients=ssl.CERT_OPTIONAL, kinds=("EC",))
+    events: list[Event] = []
+    async with csms(door.serve) as plain, tls_csms(context, door.serve) as secure:
+        charge_point = ChargePoint(
+            "CP1",
+            keys={"SecurityProfile": "1", "CpoName": "Preflight"},
+            password=b"first",
+            central_system_roots=[root_pem()],
+            key_type=KeyType.ECDSA,
+        )
+        station = Station(
+            charge_point,
+            Endpoint(plain, "CP1", b"first"),
+            record=events.append,
+            is_active=True,
+            endpoints={
+                2: Endpoint(secure, "CP1", tls=offer()),
+                3: Endpoint(secure, "CP1", tls=offer()),
+            },
+        )
+        await station.apply("power_on")
+        for _ in range(2):
+            await station.connect()
+            await station.wait_closed()
+        await station.connect()
+        await door.wait_until(lambda: door.csr)
+        chain = pki.pem(pki.authority().sign(door.csr, ["CP1"]))
+        await station.close()
+        door.commands += [
+            ("CertificateSigned", {"certificateChain": chain}),
+            ("ChangeConfiguration", {**raised, "value": "3"}),
+            ("ClearCache", {}),
+        ]
+        await station.connect()
+        await door.wait_until(lambda: len(door.results) == 4)
+        await station.close()
+        await station.connect()
+        await station.wait_closed()
+        await station.connect()
+        await station.shut_down()
+
+    new = "Basic " + b64encode(b"CP1:" + bytes.fromhex(key)).decode()
+    assert [result["status"] for result in door.results[:5]] == ["Accepted"] * 5
+    assert door.seen == [
+        ("Basic " + b64encode(b"CP1:first").decode(), None),
+        (new, None),
+        (new, None),
+        (new, None),
+        (new, None),
+        (None, "CP1"),
+    ]
+    assert [str(event.detail["url"])[:4] for event in events if event.kind is EventKind.OPENED] == [
+        *["ws:/"] * 2,
+        *["wss:"] * 4,
+    ]
+
+
+async def test_station_goes_back_to_what_was_taken_before() -> None:
+    """New credentials that are refused again and again give way to the old ones."""
+    wrong = b64encode(b"CP1:" + bytes(20)).decode()
+    change: dict[str, object] = {"key": "AuthorizationKey", "value": "00" * 20}
+    door = Door([("ChangeConfiguration", change), ("ClearCache", {})])
+    refused = 0
+
+    def look(socket: ServerConnection, request: Request) -> Response | None:
+        nonlocal refused
+        if request.headers["Authorization"] != f"Basic {wrong}":
+            return None
+        refused += 1
+        return socket.respond(401, "no\n")
+
+    async with csms(door.serve, process_request=look) as url:
+        keys = {"SecurityProfile": "1"}
+        bench = Bench(url, identity="CP1", password=b"old", is_active=True, keys=keys)
+        await bench.station.apply("power_on")
+        await bench.station.connect()
+        await bench.station.wait_closed()
+        for _ in range(3):
+            with pytest.raises(HandshakeRefused):
+                await bench.station.connect()
+        await bench.station.connect()
+        await bench.station.shut_down()
+
+    assert refused == 3
+    assert [basic for basic, _ in door.seen] == ["Basic " + b64encode(b"CP1:old").decode()] * 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "password", "chain"),
+    [
+        (UseCredentials(security_profile=0), None, ""),
+        (UseCredentials(security_profile=1), b"present", ""),
+        (UseCredentials(security_profile=1, password=b"new"), b"new", ""),
+        (UseCredentials(security_profile=2), b"second", ""),
+        (UseCredentials(security_profile=2, password=b"new"), b"new", ""),
+        (UseCredentials(security_profile=3), None, "third"),
+        (UseCredentials(security_profile=3, password=b"new"), None, "third"),
+        (
+            UseCredentials(
+                security_profile=3, certificate=Credential(chain_pem="new", private_key_pem="key")
+            ),
+            None,
+            "new",
+        ),
+    ],
+)
+def test_each_profile_shows_its_own(
+    wanted: UseCredentials, password: bytes | None, chain: str
+) -> None:
+    """Profiles 1 and 2 send a password, 3 shows a certificate, none of them both."""
+    third = TlsOffer(certificate_chain_pem="third", private_key_pem="key")
+    station = Station(
+        ChargePoint("CP1", keys={"SecurityProfile": "1"}),
+        Endpoint("ws://first", "CP1", b"present"),
+        record=lambda _: None,
+        endpoints={
+            2: Endpoint("wss://second", "CP1", b"second", tls=third),
+            3: Endpoint("wss://third", "CP1", b"third", tls=third),
+        },
+    )
+    station.use(wanted)
+    station.use(replace(wanted, roots_pem=("root",)))
+
+    tls = station.endpoint.tls
+    assert tls is not None
+    assert station.endpoint.password == password
+    assert (tls.certificate_chain_pem, bool(tls.private_key_pem)) == (chain, bool(chain))
+    assert tls.installed_roots_pem == ("root",)
+    assert (
+        station.endpoint.url
+        == {
+            0: "ws://first",
+            1: "ws://first",
+            2: "wss://second",
+            3: "wss://third",
+        }[wanted.security_profile]
+    )
+
+
+async def test_keys_that_are_still_made_at_the_end_trouble_nobody() -> None:
+    """A station that is shut down takes no request to sign any more."""
+    bench = Bench("ws://127.0.0.1:9")
+    order = MakeCsr(number=1, key_type=KeyType.ECDSA, common_name="CP1", organisation="O")
+    bench.station._carry_out([order])
+    await bench.station.shut_down()
+
+    assert not bench.station._key_makers
