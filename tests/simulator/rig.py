@@ -11,16 +11,20 @@ from simulator.charge_point import ChargePoint
 from simulator.clock import Moment, format_time
 from simulator.frames import Call, CallError, CallResult, encode_call, encode_error, encode_result
 from simulator.frames import parse as parse_frame
+from simulator.key_pairs import make_csr
 from simulator.outputs import (
     CancelTransfer,
+    Cause,
     Download,
     Hangup,
+    MakeCsr,
     Notice,
     Output,
     Ping,
     TransferEnd,
     Transmit,
     Upload,
+    UseCredentials,
 )
 from simulator.session import Request
 
@@ -50,6 +54,8 @@ class Rig:
         self.pings = 0
         self.transfers: list[Download | Upload] = []
         self.cancelled: list[int] = []
+        self.csr_orders: list[MakeCsr] = []
+        self.credentials: list[UseCredentials] = []
         self.is_connected = False
         self.holds_answers = False
         self.held: list[Call] = []
@@ -68,6 +74,7 @@ class Rig:
                 **ACCEPTED,
             },
             "DataTransfer": lambda _: {"status": "UnknownVendorId"},
+            "SignCertificate": lambda _: {"status": "Accepted"},
         }
         if boots:
             self.do("power_on")
@@ -130,10 +137,27 @@ class Rig:
                 return frame.code
         return None
 
-    def transferred(self, problem: str = "", *, size_bytes: int = 1000) -> None:
+    def refuse(self, kind: str = "http", status: int | None = 401, alert: str = "") -> None:
+        """Let an attempt to connect fail."""
+        self._carry_out(self.charge_point.refused(kind, status, alert, self.now))
+
+    def make_csr(self) -> None:
+        """Let the oldest request for a certificate be made."""
+        order = self.csr_orders.pop(0)
+        end = make_csr(order)
+        self._carry_out(self.charge_point.csr_made(order.number, end, self.now))
+
+    def transferred(
+        self,
+        problem: str = "",
+        *,
+        cause: Cause = Cause.OTHER,
+        size_bytes: int = 1000,
+        sha256: str = "",
+    ) -> None:
         """Let the oldest transfer end."""
         transfer = self.transfers.pop(0)
-        end = TransferEnd(problem=problem, size_bytes=size_bytes)
+        end = TransferEnd(problem=problem, cause=cause, size_bytes=size_bytes, sha256=sha256)
         self._carry_out(self.charge_point.transfer_ended(transfer.number, end, self.now))
 
     def release(self) -> None:
@@ -173,6 +197,10 @@ class Rig:
                     self.pings += 1
                 case Download() | Upload():
                     self.transfers.append(output)
+                case MakeCsr():
+                    self.csr_orders.append(output)
+                case UseCredentials():
+                    self.credentials.append(output)
                 case CancelTransfer():
                     self.cancelled.append(output.number)
                 case Hangup():
@@ -235,5 +263,11 @@ def in_short(action: str, payload: Payload) -> str:
             return f"Firmware {payload['status']}"
         case "DiagnosticsStatusNotification":
             return f"Diagnostics {payload['status']}"
+        case "SignedFirmwareStatusNotification":
+            return f"Signed {payload['status']} {payload.get('requestId', '')}".strip()
+        case "LogStatusNotification":
+            return f"Log {payload['status']} {payload.get('requestId', '')}".strip()
+        case "SecurityEventNotification":
+            return f"Event {payload['type']}"
         case _:
             return action
