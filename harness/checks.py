@@ -221,6 +221,70 @@ CHECKS: Final[Mapping[str, CheckInfo]] = {
     "handshake.unreachable": CheckInfo(
         "The CSMS can be reached at all.", "OCPP-J 1.6 §3", Severity.INCONCLUSIVE
     ),
+    "handshake.not-trusted": CheckInfo(
+        "The certificate of the CSMS leads to a trust anchor, is valid, and names the server.",
+        "security white paper ed. 3, A00.FR.501-511; CS-SEC-06",
+    ),
+    # --- connections that a case is about
+    "connection.not-refused": CheckInfo(
+        "A connection that has to be refused is refused: by an HTTP status other than 101, a TLS "
+        "alert, the end of the connection or a reset before the answer.",
+        "official case document",
+    ),
+    "connection.undecided": CheckInfo(
+        "A connection is taken or refused in time, and in a way that tells which.",
+        "official case document",
+    ),
+    "connection.unreachable": CheckInfo(
+        "A connection that is to be refused finds a server that refuses it (where a closed port "
+        "may do, it only warns).",
+        "official case document",
+        Severity.INCONCLUSIVE,
+    ),
+    "connection.status": CheckInfo(
+        "A refusal has the HTTP status that belongs to it, where one does.",
+        "OCPP-J 1.6 §3.1.1, §6.2; CS-WS-04",
+    ),
+    "connection.subprotocol": CheckInfo(
+        "The CSMS agrees to the subprotocol the case names.", "OCPP-J 1.6 §3.2; CS-WS-06"
+    ),
+    "connection.password-encoding": CheckInfo(
+        "The CSMS takes a new password in the form that the system-under-test file declares.",
+        "security white paper ed. 3, A00.FR.202-205; system-under-test file",
+    ),
+    "connection.certificate": CheckInfo(
+        "A certificate that the CSMS hands out is one that the charge point has the key of.",
+        "security white paper ed. 3, A02; CS-SEC-08",
+    ),
+    # --- TLS of the CSMS
+    "tls.suite": CheckInfo(
+        "Each of the four mandatory cipher suites of TLS 1.2 can be negotiated alone.",
+        "security white paper ed. 3, A00.FR.318, .422; CS-SEC-04",
+    ),
+    "tls.version": CheckInfo(
+        "The CSMS speaks TLS 1.2 or newer.", "security white paper ed. 3, A00.FR.312-324; CS-SEC-04"
+    ),
+    "tls.version-1-3": CheckInfo("The CSMS speaks TLS 1.3, too.", "our own", _WARNING),
+    "tls.weak": CheckInfo(
+        "Versions and suites that protect nothing are refused.",
+        "security white paper ed. 3, A00.FR.312-324; CS-SEC-04",
+    ),
+    "tls.certificate": CheckInfo(
+        "The server shows an X.509 certificate.",
+        "security white paper ed. 3, A00.FR.501-511; CS-SEC-06",
+    ),
+    "tls.key-size": CheckInfo(
+        "Its key has 2048 bits (RSA, DSA) or 224 (elliptic curves) at least.",
+        "security white paper ed. 3, A00.FR.501-511; CS-SEC-06",
+    ),
+    "tls.serial-number": CheckInfo(
+        "It has a serial number.", "security white paper ed. 3, A00.FR.501-511"
+    ),
+    "tls.common-name": CheckInfo(
+        "Its common name is the name of the server (with an address it cannot be checked and "
+        "warns).",
+        "security white paper ed. 3, A00.FR.501-511; CS-SEC-06",
+    ),
     "close.during-case": CheckInfo(
         "The CSMS does not close the connection while the case runs.", "CS-WS-19"
     ),
@@ -289,6 +353,21 @@ SURROUNDINGS: Final[Mapping[str, CheckInfo]] = {
     ),
     "harness.step": CheckInfo(
         "The simulated charge point can do what a step asks of it.", "our own", Severity.ERROR
+    ),
+    "harness.cannot-offer": CheckInfo(
+        "The charge point could offer what the case needs; a server refused nothing otherwise.",
+        "our own",
+        Severity.ERROR,
+    ),
+    "sut.no-profile": CheckInfo(
+        "The file has endpoints, identities and certificates for what it declares.",
+        "system-under-test file",
+        Severity.INCONCLUSIVE,
+    ),
+    "cleanup.credentials": CheckInfo(
+        "What a case changed of a charge point's password or profile can be put back.",
+        "our own",
+        _WARNING,
     ),
     "harness.pool": CheckInfo(
         "The system-under-test file has the identities and cards a case needs.",

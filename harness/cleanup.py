@@ -16,6 +16,7 @@ from harness.model import Json
 from harness.results import Finding, Severity
 from harness.wire import Wire
 from simulator.client import HandshakeRefused, Station
+from simulator.errors import CannotOffer
 
 
 class _GaveUp(Exception):
@@ -54,7 +55,7 @@ async def clean_up(
                     busy.append(transaction.connector_id)
             for number in busy:
                 await cleaning.report(number, "Available")
-    except (_GaveUp, HandshakeRefused, TimeoutError) as error:
+    except (_GaveUp, CannotOffer, HandshakeRefused, TimeoutError) as error:
         reason = str(error) or f"no answer within {time_s:g} s"
         what = [f"transaction {number} open" for number in ledger.open]
         what += [f"connector {n} {s}" for n, s in ledger.statuses.items() if s != "Available"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -22,20 +23,31 @@ from typing import Final, TypeVar
 
 from harness import expressions
 from harness.awaited import leaves
+from harness.case_results import (
+    broken,
+    is_cut_off,
+    masked,
+    masked_finding,
+    not_provided,
+    silence,
+    without_run,
+)
+from harness.credential_changes import changes_credentials, keys_in
+from harness.drivers.driver import Credentials
 from harness.evidence import Settings, TagAnswer
 from harness.judge_run import judge_run
 from harness.lag import LagMonitor
-from harness.masking import Masker
 from harness.model import EDITIONS, CaseSet, Json, Profile, Requirement, Scenario, Wait
-from harness.pools import Lease, PoolError, Pools, roles_used, variable_of
+from harness.pki import PKI_VARIABLES
+from harness.pools import Lease, PoolError, Pools, names_used, roles_used, variable_of
 from harness.process import SutProcess
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
 from harness.runner import Runner
+from harness.selection import select
 from harness.sut import SystemUnderTest
 from harness.system import EngineError, System
 from harness.wire import Wire, monotonic_s
 from simulator.errors import LocalProtocolError
-from simulator.trace import Event, EventKind
 
 __all__ = ["Engine", "EngineError", "RunOptions", "new_event_loop"]
 
@@ -46,6 +58,7 @@ _T = TypeVar("_T")
 _SILENT_CASES: Final = 5  # after so many cases without any answer the rest is not run
 _INTERRUPT_S: Final = 2.0
 LONGEST_WAIT_S: Final = 5.0  # a case beyond the official ones that waits longer is slow
+_PASSWORD_BYTES: Final = 20  # the longest that an AuthorizationKey may be
 _DEATH_S: Final = 0.5  # how much later than its sockets a dying program is known to be dead
 
 
@@ -176,6 +189,9 @@ class Engine:
             asked.add(Profile.CORE)
         if profiles is not None and not asked & profiles:
             return f"profile {scenario.profile.value} is not declared (pics.profiles)"
+        reason = select(scenario, self._sut).not_applicable
+        if reason:
+            return reason
         if scenario.case_set is not CaseSet.OFFICIAL and not self._options.slow:
             waits_s = self._own_waits_s(scenario)
             if waits_s > LONGEST_WAIT_S:
@@ -185,7 +201,7 @@ class Engine:
     async def run_case(self, scenario: Scenario) -> CaseResult:
         """Run one case as soon as a slot is free; never raises for what it meets."""
         result = await self._run_case(scenario)
-        result = _masked(replace(result, reproduce=self._reproduce(scenario)), self.masker)
+        result = masked(replace(result, reproduce=self._reproduce(scenario)), self.masker)
         self._cases.append(result)
         return result
 
@@ -237,7 +253,7 @@ class Engine:
             sut_name=self._sut.name,
             edition=self.edition,
             cases=tuple(self._cases),
-            findings=tuple(_masked_finding(finding, self.masker) for finding in findings),
+            findings=tuple(masked_finding(finding, self.masker) for finding in findings),
             settings=self.masker.mask_json(self._run_settings()),
             stopped=self.stopped,
         )
@@ -247,7 +263,9 @@ class Engine:
     async def _run_case(self, scenario: Scenario) -> CaseResult:
         reason = self.not_applicable(scenario)
         if reason:
-            return _without_run(scenario, Verdict.NOT_APPLICABLE, reason)
+            return without_run(scenario, Verdict.NOT_APPLICABLE, reason)
+        if select(scenario, self._sut).not_provided:
+            return not_provided(scenario, select(scenario, self._sut).not_provided)
         try:
             async with AsyncExitStack() as held:
                 turn = asyncio.create_task(self._turn(scenario, held), name=f"{scenario.id} turn")
@@ -260,23 +278,26 @@ class Engine:
                 finally:
                     self._waiting.discard(turn)
                 if self.stopped:
-                    return _without_run(scenario, Verdict.NOT_RUN, self.stopped)
+                    return without_run(scenario, Verdict.NOT_RUN, self.stopped)
                 return await self._run_leased(scenario, lease, slot)
         except PoolError as error:
-            return _broken(scenario, "harness.pool", str(error))
+            return broken(scenario, "harness.pool", str(error))
         except (expressions.UnknownVariable, LocalProtocolError) as error:
             message = f"The scenario's variables or configuration cannot be used: {error}."
-            return _broken(scenario, "harness.variable", message)
+            return broken(scenario, "harness.variable", message)
         except Exception as error:  # whatever it is, the other cases go on
             _log.exception("case %s broke off", scenario.id)
             message = f"The harness itself failed: {type(error).__name__}: {error}"
-            return _broken(scenario, "harness.error", message)
+            return broken(scenario, "harness.error", message)
 
     async def _turn(self, scenario: Scenario, held: AsyncExitStack) -> tuple[Lease, _Slot]:
         """Wait for what the case may use, then for a slot: who has a slot never waits."""
         if self.stopped:
             raise asyncio.CancelledError
-        lease = await held.enter_async_context(self._pools.lease(roles_used(scenario)))
+        profile = select(scenario, self._sut).profile
+        lease = await held.enter_async_context(
+            self._pools.lease(roles_used(scenario), profile=profile, role=scenario.role)
+        )
         await self._slots.acquire()
         slot = _Slot(self._slots)
         held.callback(slot.release)
@@ -285,6 +306,8 @@ class Engine:
     async def _run_leased(self, scenario: Scenario, lease: Lease, slot: _Slot) -> CaseResult:
         identity = lease.credentials.identity
         wire = Wire(partial(self._system.note_open, identity))
+        if names_used(scenario) & PKI_VARIABLES:
+            await asyncio.to_thread(self._sut.access.pki.variables)  # keys take their time
         runner = self._runner(scenario, lease, wire)
         log_from = self._system.log_offset()
         # Settling takes time but no work: the next case may have the slot meanwhile.
@@ -293,6 +316,7 @@ class Engine:
         try:
             result = await asyncio.shield(task)
             result = await self._with_log(result, log_from)
+            result = await self._restored(scenario, lease.credentials, runner, result)
         except asyncio.CancelledError:
             runner.interrupt(self.stopped or "interrupted")
             await asyncio.wait([task], timeout=_INTERRUPT_S)
@@ -312,12 +336,33 @@ class Engine:
             return result
         if result.verdict is not Verdict.PASSED:
             result = replace(result, sut_log=process.log_window(log_from))
-        if _is_cut_off(result.events):
+        if is_cut_off(result.events):
             # The kernel closes the sockets of a dying process before anyone is told of its death.
             await asyncio.wait([death], timeout=_DEATH_S)
             if death.done():
                 result = replace(result, verdict=Verdict.NOT_RUN, reason=self.stopped, findings=())
         return result
+
+    async def _restored(
+        self, scenario: Scenario, credentials: Credentials, runner: Runner, result: CaseResult
+    ) -> CaseResult:
+        """Put back what the case changed of its identity, so that the next case finds it."""
+        for secret in (*runner.secrets, *keys_in(result.events)):
+            self.masker.add_key(secret)
+        if not changes_credentials(scenario, result.events):
+            return result
+        reason = await self._system.restore(credentials)
+        if not reason:
+            return result
+        shown = runner.shown
+        password = shown.encoding.basic(shown.key) if shown.key else shown.password
+        self._pools.change(replace(credentials, password=password, security_profile=shown.profile))
+        message = (
+            f"{credentials.identity} has another password or security profile now than the "
+            f"system-under-test file says, and it could not be put back: {reason}."
+        )
+        warning = Finding("cleanup.credentials", Severity.WARNING, message)
+        return replace(result, findings=(*result.findings, warning))
 
     def _died(self, process: SutProcess, said: str) -> None:
         cases = ", ".join(sorted(task.get_name() for task in self._running.values()))
@@ -331,14 +376,21 @@ class Engine:
 
     def _runner(self, scenario: Scenario, lease: Lease, wire: Wire) -> Runner:
         sut, now = self._sut, datetime.now(UTC)
-        station = sut.station
+        station, credentials = sut.station, lease.credentials
         variables: dict[str, Json] = {
             **expressions.connector_variables(station.connectors, self._connector_id()),
-            "identity": lease.credentials.identity,
+            "identity": credentials.identity,
             "vendor": station.vendor,
             "model": station.model,
-            "serial_number": station.serial_number,
+            "serial_number": credentials.serial_number or station.serial_number,
+            "cpo_name": station.cpo_name,
+            "security_profile": credentials.security_profile,
+            "higher_security_profile": credentials.security_profile + 1,
+            "new_password": secrets.token_hex(_PASSWORD_BYTES),
+            "wrong_password": secrets.token_hex(_PASSWORD_BYTES),
             "new_reservation_id": next(self._reservation_ids),
+            "new_request_id": next(self._reservation_ids),
+            **(sut.access.pki.variables() if names_used(scenario) & PKI_VARIABLES else {}),
             **{variable_of(role): tag for role, tag in lease.id_tags.items()},
             **{
                 f"{variable_of(role)}_other_case": tag.swapcase()
@@ -358,8 +410,12 @@ class Engine:
         }
         return Runner(
             scenario,
+            access=sut.access,
+            credentials=credentials,
+            other_name=self._other_name(credentials),
+            trust_anchors=self._system.trust_anchors,
             make_station=partial(
-                self._system.station, lease.credentials, keys=keys, is_active=scenario.uses_model
+                self._system.station, credentials, keys=keys, is_active=scenario.uses_model
             ),
             wire=wire,
             driver=self._system.driver,
@@ -368,6 +424,15 @@ class Engine:
             id_tags=lease.id_tags,
             lag_s=self._lag.lag_s,
         )
+
+    def _other_name(self, credentials: Credentials) -> str:
+        """Return whom the certificate of another charge point is made out to."""
+        others = [
+            one.serial_number or one.identity
+            for one in self._sut.identities
+            if one.identity != credentials.identity
+        ]
+        return next(iter(reversed(others)), f"{credentials.identity}-other")
 
     def _own_waits_s(self, scenario: Scenario) -> float:
         """Return how long a case itself lets time pass, as far as that is known before it runs."""
@@ -394,7 +459,7 @@ class Engine:
         self._silent += 1
         self._silence = (
             f"the Central System answered nothing in {self._silent} cases in a row: "
-            f"{_silence(result.events, self._sut.ocpp_url)}"
+            f"{silence(result.events, self._sut.ocpp_url)}"
         )
         if self._silent >= _SILENT_CASES:
             self.stop(self._silence)
@@ -469,81 +534,6 @@ class _Slot:
             self._slots.release()
 
 
-def _is_cut_off(events: Sequence[Event]) -> bool:
-    """Say whether a connection ended without a word, or none came about."""
-    return any(
-        (event.kind is EventKind.CLOSED and event.detail.get("by") == "lost")
-        or (event.kind is EventKind.REFUSED and event.detail.get("status") is None)
-        for event in events
-    )
-
-
-def _silence(events: Sequence[Event], url: str) -> str:
-    """Say why a case got no answer, and what to do about it."""
-    refused = next((one for one in events if one.kind is EventKind.REFUSED), None)
-    if refused is None:
-        return "it accepted the connection but sent no message"
-    reason = str(refused.detail.get("reason", "the handshake was refused"))
-    match refused.detail.get("status"):
-        case 401 | 403:
-            remedy = "check the passwords under `identities`"
-        case 404:
-            remedy = "check `ocpp_url`, and that the `identities` are registered"
-        case None:
-            remedy = f"is it still running at {url}?"
-        case _:
-            remedy = "check `ocpp_url`"
-    return f"{reason}; {remedy}"
-
-
 def _share(items: Sequence[_T], options: RunOptions) -> tuple[_T, ...]:
     """Return what this worker may use: every n-th, so that tags that belong together stay so."""
     return tuple(items[options.worker :: options.workers])
-
-
-def _without_run(scenario: Scenario, verdict: Verdict, reason: str) -> CaseResult:
-    return CaseResult(
-        case_id=scenario.id,
-        title=scenario.title,
-        profile=scenario.profile,
-        requirement=scenario.requirement,
-        position=scenario.position,
-        case_set=scenario.case_set,
-        verdict=verdict,
-        reason=reason,
-    )
-
-
-def _broken(scenario: Scenario, rule: str, message: str) -> CaseResult:
-    finding = Finding(rule, Severity.ERROR, message, position=scenario.position)
-    return replace(_without_run(scenario, Verdict.ERROR, message), findings=(finding,))
-
-
-def _masked(result: CaseResult, masker: Masker) -> CaseResult:
-    """Return a result in which no text holds a secret."""
-    return replace(
-        result,
-        reason=masker.mask(result.reason),
-        variables=masker.mask_json(dict(result.variables)),
-        findings=tuple(_masked_finding(finding, masker) for finding in result.findings),
-        events=tuple(
-            replace(
-                event, text=masker.mask(event.text), detail=masker.mask_json(dict(event.detail))
-            )
-            for event in result.events
-        ),
-        driver_reports=tuple(
-            replace(report, summary=masker.mask(report.summary)) for report in result.driver_reports
-        ),
-        sut_log=masker.mask(result.sut_log),
-        reproduce=masker.mask(result.reproduce),
-    )
-
-
-def _masked_finding(finding: Finding, masker: Masker) -> Finding:
-    return replace(
-        finding,
-        message=masker.mask(finding.message),
-        expected=masker.mask(finding.expected),
-        actual=masker.mask(finding.actual),
-    )

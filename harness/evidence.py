@@ -13,6 +13,7 @@ from typing import Final
 
 from harness import expressions, matching
 from harness.awaited import leaves
+from harness.flow import runs_on
 from harness.judge import SHORTEST_TIMEOUT_S, JudgeContext, Judgement, Limit, StepRef, judge
 from harness.model import (
     AnyOrder,
@@ -21,7 +22,9 @@ from harness.model import (
     Do,
     Fields,
     Json,
+    Make,
     OperatorStep,
+    ProbeTls,
     Receive,
     Respond,
     Scenario,
@@ -106,7 +109,10 @@ class Evidence:
         self.scenario = scenario
         self.wire = wire
         self.settings = settings
-        self.steps = _of_edition(scenario.steps, settings.edition)
+        profile = variables.get("security_profile")
+        self.steps = _that_run(
+            scenario.steps, settings.edition, profile if isinstance(profile, int) else 0
+        )
         self.variables: dict[str, Json] = dict(variables)
         self._own_variables = {
             name: variables[name] for name in scenario.variables if name in variables
@@ -115,6 +121,8 @@ class Evidence:
         self.raw: dict[int, SendRaw] = {}
         self.budget_of: dict[str, str] = {}
         self.wanted_closes: set[int] = set()
+        self.judged_handshakes: set[int] = set()  # their steps say what they mean
+        self.secrets: list[str] = []  # passwords that came up in the case
         self.superseded: set[int] = set()  # connections that another took the place of
         self.tag_answers: list[TagAnswer] = []
         self.pings_s: list[float] = []
@@ -165,6 +173,16 @@ class Evidence:
                 position=step.position,
             )
         )
+
+    def add(self, step: Step, findings: Sequence[Finding], event: int | None) -> None:
+        """Add findings of known checks that belong to a step."""
+        self.findings += [
+            replace(one, step=step.path, position=step.position, event=event) for one in findings
+        ]
+
+    def note(self, name: str, value: Json) -> None:
+        """Note a value that the report is to tell beside the case's own variables."""
+        self._own_variables[name] = value
 
     def has_failed(self, step: Step) -> bool:
         """Say whether a step has findings that are more than warnings."""
@@ -377,6 +395,9 @@ class Evidence:
                 steps=self._steps_of,
                 raw=self.raw,
                 wanted_closes={at for at, index in enumerate(kept) if index in wanted_closes},
+                judged_handshakes={
+                    at for at, index in enumerate(kept) if index in self.judged_handshakes
+                },
                 shortest_timeout_s=self._shortest_timeout_s(),
                 completed_s=self.completed_s,
                 ended_s=observation.ended_s,
@@ -421,17 +442,19 @@ _KINDS: Final[dict[type[Step], str]] = {
     Wait: "wait",
     Disconnect: "disconnect",
     Connect: "connect",
+    Make: "make",
+    ProbeTls: "probe_tls",
     AnyOrder: "any_order",
 }
 
 
-def _of_edition(steps: tuple[Step, ...], edition: str) -> tuple[Step, ...]:
-    """Return the steps that an edition of the case list has."""
+def _that_run(steps: tuple[Step, ...], edition: str, profile: int) -> tuple[Step, ...]:
+    """Return the steps of an edition of the case list, on a security profile."""
     kept: list[Step] = []
     for step in steps:
-        if step.editions.includes(edition):
+        if step.editions.includes(edition) and runs_on(step, profile):
             if isinstance(step, AnyOrder):
-                step = replace(step, steps=_of_edition(step.steps, edition))
+                step = replace(step, steps=_that_run(step.steps, edition, profile))
             kept.append(step)
     return tuple(kept)
 
@@ -468,7 +491,12 @@ def _title(step: Step) -> str:
         case Disconnect():
             title = "Connection is cut" if step.how == "drop" else "Connection is closed"
         case Connect():
-            title = f"Charge point connects{' once more' * step.beside}"
+            words = "tries to connect" if step.refused is not None else "connects"
+            title = f"Charge point {words}{' once more' * step.beside}"
+        case Make():
+            title = f"Charge point makes {step.thing.replace('_', ' ')}"
+        case ProbeTls():
+            title = "Charge point tries TLS"
         case AnyOrder():
             title = "In any order"
     return f"{title} ({step.note})" if step.note else title

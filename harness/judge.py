@@ -62,7 +62,7 @@ class JudgeContext:
         steps: the step by event, for our CALLs and raw texts and for the CALLs of the CSMS.
         raw: the step by event, for raw texts we sent, expressions resolved.
         wanted_closes: CLOSED events the scenario asked for, whoever came first.
-        refusals_reported: whether somebody else reports REFUSED events.
+        judged_handshakes: OPENED and REFUSED events that somebody else judges.
         completed_s: monotonic time of the case's last expected frame; None where it broke off.
         ended_s: monotonic time when the harness stopped looking.
         pong_timeout_s: how long a pong may take.
@@ -78,7 +78,7 @@ class JudgeContext:
     steps: Mapping[int, StepRef] = field(default_factory=dict)
     raw: Mapping[int, SendRaw] = field(default_factory=dict)
     wanted_closes: Collection[int] = ()
-    refusals_reported: bool = False
+    judged_handshakes: Collection[int] = ()
     completed_s: float | None = None
     pong_timeout_s: float = 10.0
     shortest_timeout_s: float = SHORTEST_TIMEOUT_S
@@ -167,7 +167,7 @@ class _Judging:
             judge_connections(
                 self._events,
                 wanted_closes=self._context.wanted_closes,
-                refusals_reported=self._context.refusals_reported,
+                judged_handshakes=self._context.judged_handshakes,
                 completed_s=self._context.completed_s,
                 ended_s=self._context.ended_s,
                 pong_timeout_s=self._context.pong_timeout_s,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Final
 
 from harness.checks import finding
+from harness.judge_handshakes import not_trusted, refusal_kind
 from harness.results import Finding, Severity
+from simulator.errors import Phase, RefusalKind
 from simulator.trace import Direction, Event, EventKind
 
 SUBPROTOCOL: Final = "ocpp1.6"
@@ -15,6 +18,7 @@ PASSED_OVER_S: Final = 0.4
 _NORMAL: Final = frozenset({1000, 1001})  # RFC 6455 §7.4.1: normal, going away
 # Codes with which our side ends a connection on which the peer broke the protocol.
 _PEER_AT_FAULT: Final = frozenset({1002, 1003, 1007, 1009})
+_ENDED_BY_CSMS: Final = frozenset({RefusalKind.ALERT, RefusalKind.EOF, RefusalKind.RESET})
 _WHO_IS_IT: Final = "; check its password under `identities`"
 _REMEDY: Final = {
     "401": _WHO_IS_IT,
@@ -27,7 +31,7 @@ def judge_connections(
     events: Sequence[Event],
     *,
     wanted_closes: Collection[int],
-    refusals_reported: bool,
+    judged_handshakes: Collection[int],
     completed_s: float | None,
     ended_s: float,
     pong_timeout_s: float,
@@ -36,6 +40,8 @@ def judge_connections(
     findings: list[Finding] = []
     for index, event in enumerate(events):
         match event.kind:
+            case EventKind.OPENED | EventKind.REFUSED if index in judged_handshakes:
+                pass
             case EventKind.OPENED:
                 agreed = event.detail.get("subprotocol")
                 if agreed != SUBPROTOCOL:
@@ -48,7 +54,7 @@ def judge_connections(
                             event=index,
                         )
                     )
-            case EventKind.REFUSED if not refusals_reported:
+            case EventKind.REFUSED:
                 is_first = not any(one.kind is EventKind.OPENED for one in events[:index])
                 findings.append(_refused(event, index, is_first=is_first))
             case EventKind.CLOSED if index not in wanted_closes:
@@ -63,6 +69,17 @@ def judge_connections(
 def _refused(event: Event, index: int, *, is_first: bool) -> Finding:
     status = event.detail.get("status")
     reason = str(event.detail.get("reason", ""))
+    kind = refusal_kind(event.detail)
+    if kind is RefusalKind.NOT_TRUSTED:
+        return replace(not_trusted(reason), event=index)
+    if event.detail.get("phase") == Phase.TLS and kind in _ENDED_BY_CSMS:
+        return finding(
+            "handshake.refused",
+            f"The CSMS refused the connection in TLS: {reason}.",
+            expected="HTTP 101",
+            actual=reason,
+            event=index,
+        )
     if status is None:
         return finding(
             "handshake.unreachable",

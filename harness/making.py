@@ -12,7 +12,7 @@ from typing import Final
 
 from harness.certificates import HASH_ALGORITHMS, Unreadable, hash_data, public_key_of
 from harness.model import Json
-from harness.pki import Kind, KeyAndChain, Pki, key_text, new_key, request_text
+from harness.pki import KeyAndChain, Kind, Pki, key_text, new_key, request_text
 
 
 class CannotMake(Exception):
@@ -110,9 +110,7 @@ class Maker:
         self, kind: Kind, *, key: str = "ec", name: str = "", organization: str = ""
     ) -> KeyAndChain:
         """Return a client certificate of the run's PKI."""
-        common_name = name or (
-            self.other_name if kind is Kind.OTHER_IDENTITY else self.common_name
-        )
+        common_name = name or (self.other_name if kind is Kind.OTHER_IDENTITY else self.common_name)
         organization = organization or self.organization
         return self.pki.client(common_name, organization=organization, kind=kind, key=key)
 

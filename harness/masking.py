@@ -11,6 +11,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from os.path import commonprefix
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -54,6 +55,14 @@ class Masker:
             forms.add(json.dumps(text, ensure_ascii=False)[1:-1])
         self._forms |= {form for form in forms if len(form) >= _LEAST_LENGTH}
         self._pattern = None
+
+    def add_key(self, key: str) -> None:
+        """Mask an AuthorizationKey, and the bytes it stands for where it is hexadecimal text."""
+        self.add(key)
+        for written in (key.lower(), key.upper()):
+            self.add(written)
+        with suppress(ValueError):
+            self.add(bytes.fromhex(key))
 
     def add_credentials(self, identity: str, password: bytes) -> None:
         """Mask a Basic auth password, alone and together with its user name."""

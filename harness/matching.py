@@ -294,7 +294,9 @@ class _Matching:
             wanted = argument if isinstance(argument, dict) else {}
             for what, expected, actual in differences(wanted, value):
                 self.mismatches.append(
-                    Mismatch(f"{path} ({what})", "leaf_certificate", expected, actual, check.position)
+                    Mismatch(
+                        f"{path} ({what})", "leaf_certificate", expected, actual, check.position
+                    )
                 )
             return
         if check.operator in _CONDITIONAL:

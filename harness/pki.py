@@ -76,6 +76,19 @@ FILES: Final = (
 )
 
 
+# What `Pki.variables` gives to scenarios.
+PKI_VARIABLES: Final = frozenset(
+    {
+        "root_certificate",
+        "root_certificate_2",
+        "firmware_content",
+        "firmware_signing_certificate",
+        "firmware_signature",
+        "invalid_firmware_signature",
+    }
+)
+
+
 class Pki:
     """Keys and certificates, each made when it is first needed.
 

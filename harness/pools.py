@@ -46,6 +46,8 @@ class Pools:
         self, identities: Sequence[Credentials], id_tags: Mapping[str, Sequence[str]]
     ) -> None:
         self._identities = list(identities)
+        self._leased: list[Credentials] = []
+        self._changed_ones: dict[str, Credentials] = {}
         self._id_tags = id_tags
         # Places of each role's list that are free, longest unused first. The family shares places.
         longest = max((len(id_tags.get(role, ())) for role in FAMILY), default=0)
@@ -56,21 +58,34 @@ class Pools:
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
-    async def lease(self, roles: frozenset[str]) -> AsyncIterator[Lease]:
+    async def lease(
+        self, roles: frozenset[str], *, profile: int | None = None, role: str = ""
+    ) -> AsyncIterator[Lease]:
         """Wait for an identity and a tag of each role, all at once, and give them back after.
 
+        Args:
+            roles: of id tags.
+            profile: security profile of the identity; None: any.
+            role: of the identity.
+
         Raises:
-            PoolError: the file lists no tag of a role, or no family that has all of them.
+            PoolError: the file lists no tag of a role, or no family that has all of them, or no
+                such identity.
         """
         self._check(roles)
         async with self._changed:
             places: dict[str, int] | None = None
             while places is None:
-                places = self._places(roles) if self._identities else None
+                if not any(_fits(one, profile, role) for one in self._identities + self._leased):
+                    raise PoolError(_no_identity(profile, role))
+                free = [one for one in self._identities if _fits(one, profile, role)]
+                places = self._places(roles) if free else None
                 if places is None:
                     await self._changed.wait()
             # Taken together or not at all: two cases each holding a half would wait for ever.
-            credentials = self._identities.pop(0)
+            credentials = free[0]
+            self._identities.remove(credentials)
+            self._leased.append(credentials)
             for pool, place in places.items():
                 self._free[pool].remove(place)
         try:
@@ -78,10 +93,15 @@ class Pools:
             yield Lease(credentials, tags)
         finally:
             # No await before the lists are whole again: a cancelled case must not leak a lease.
-            self._identities.append(credentials)
+            self._leased.remove(credentials)
+            self._identities.append(self._changed_ones.pop(credentials.identity, credentials))
             for pool, place in places.items():
                 self._free[pool].append(place)
             await asyncio.shield(self._tell())
+
+    def change(self, credentials: Credentials) -> None:
+        """Take note that a leased identity proves itself otherwise from now on."""
+        self._changed_ones[credentials.identity] = credentials
 
     def _check(self, roles: frozenset[str]) -> None:
         for role in sorted(roles):
@@ -112,19 +132,39 @@ def roles_used(scenario: Scenario) -> frozenset[str]:
 
     What it captures or sets itself under such a name is not taken from a pool.
     """
-    names, own = set[str](), set(scenario.variables)
-    _gather([scenario.steps, scenario.variables, scenario.configuration], names, own)
     return frozenset(
         match[1] + (match[2] or "")
-        for name in names - own
+        for name in names_used(scenario)
         if (match := _TAG_VARIABLE.fullmatch(name))
     )
+
+
+def names_used(scenario: Scenario) -> frozenset[str]:
+    """Return the variables a scenario refers to and does not set itself."""
+    names, own = set[str](), set(scenario.variables)
+    _gather([scenario.steps, scenario.variables, scenario.configuration], names, own)
+    return frozenset(names - own)
 
 
 def variable_of(role: str) -> str:
     """Return the variable that holds a role's tag: ``valid_2`` is ``valid_id_tag_2``."""
     name, _, number = role.rpartition("_")
     return f"{name}_id_tag_{number}" if number.isdecimal() and name else f"{role}_id_tag"
+
+
+def _fits(credentials: Credentials, profile: int | None, role: str) -> bool:
+    return credentials.role == role and profile in (None, credentials.security_profile)
+
+
+def _no_identity(profile: int | None, role: str) -> str:
+    wanted = " and ".join(
+        ([f"security_profile {profile}"] if profile is not None else [])
+        + ([f"role {role}"] if role else [])
+    )
+    return (
+        f"no identity with {wanted or 'no role'} is left for this worker; list more under "
+        "`identities`, or use fewer workers"
+    )
 
 
 def _pool(role: str) -> str:

@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from harness.access import Access
 from harness.cleanup import clean_up
-from harness.drivers.driver import Driver
+from harness.connections import Connections, Shown, StepFailed
+from harness.drivers.driver import Credentials, Driver
 from harness.evidence import DEFAULT_BUDGET, Evidence, Observation, Settings, TagAnswer
 from harness.model import Json, Scenario
 from harness.results import CaseResult, Finding, Severity
-from harness.steps import FINISHING_S, StepFailed, Steps
+from harness.steps import FINISHING_S, Steps
 from harness.wire import Wire, monotonic_s
 from simulator.client import Call, Station
 from simulator.trace import Event
@@ -36,6 +38,10 @@ class Runner:
         self,
         scenario: Scenario,
         *,
+        access: Access,
+        credentials: Credentials,
+        other_name: str,
+        trust_anchors: str | None,
         make_station: Callable[[Callable[[Event], None], Callable[[Call], bool]], Station],
         wire: Wire,
         driver: Driver,
@@ -47,6 +53,10 @@ class Runner:
         """Prepare a run; nothing happens yet.
 
         Args:
+            access: how charge points get at the system.
+            credentials: the leased identity.
+            other_name: common name of the certificates of another one.
+            trust_anchors: PEM of whom it trusts; None: this machine's own.
             make_station: makes the charge point from what records its events and takes its CALLs.
             variables: standard variables and those of the system-under-test file.
             id_tags: the leased tags by role, for words about cards that seem unknown.
@@ -57,7 +67,20 @@ class Runner:
         self._lag_s = lag_s
         self._wire = wire
         self._evidence = Evidence(scenario, wire, settings, variables=variables, id_tags=id_tags)
-        self._steps = Steps(self._evidence, driver, make_station)
+        self._credentials = credentials
+        self._steps = Steps(
+            self._evidence,
+            driver,
+            lambda on_call: Connections(
+                self._evidence,
+                access,
+                credentials,
+                make_station,
+                on_call,
+                other_name=other_name,
+                trust_anchors=trust_anchors,
+            ),
+        )
         self._walking: asyncio.Task[None] | None = None
         self._cleaning: asyncio.Task[list[Finding]] | None = None
         self._interrupted = ""
@@ -66,6 +89,16 @@ class Runner:
     def tag_answers(self) -> list[TagAnswer]:
         """What the CSMS said about cards."""
         return self._evidence.tag_answers
+
+    @property
+    def secrets(self) -> list[str]:
+        """Passwords that came up in the case."""
+        return self._evidence.secrets
+
+    @property
+    def shown(self) -> Shown:
+        """What the charge point proved itself with in the last connection that was accepted."""
+        return self._steps.connections.shown
 
     def interrupt(self, reason: str) -> None:
         """End the case soon: no more steps, no settling, a short clean-up."""
@@ -104,7 +137,7 @@ class Runner:
         awaited = self._steps.awaited
         return self._evidence.result(
             observation,
-            identity=self._steps.station.endpoint.identity,
+            identity=self._credentials.identity,
             # What came while it was awaited was asked for, whether its step was reached or not.
             expected_calls={one.event for one in awaited.arrived.values()},
             lag_s=self._lag_s,
@@ -171,8 +204,9 @@ class Runner:
         return self._cleaning.result()
 
     async def _shut_down(self) -> None:
-        await self._steps.end_pings()
-        for station in (*self._steps.left_behind, self._steps.station):
+        connections = self._steps.connections
+        await connections.end_pings()
+        for station in (*connections.left_behind, connections.station):
             try:
                 async with asyncio.timeout(_INTERRUPTED_CLOSE_S if self._interrupted else None):
                     await station.shut_down()

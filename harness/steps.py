@@ -17,8 +17,9 @@ from uuid import uuid4
 
 from harness.awaited import Arrival, Awaited, leaves
 from harness.commands import WORDS, Command, Commands
+from harness.connections import Connections, StepFailed
 from harness.drivers.driver import Driver, Outcome
-from harness.evidence import DEFAULT_BUDGET, PONG_TIMEOUT_S, Evidence
+from harness.evidence import DEFAULT_BUDGET, Evidence
 from harness.expressions import BadExpression, UnknownVariable
 from harness.model import (
     AnyOrder,
@@ -28,10 +29,12 @@ from harness.model import (
     ErrorAnswer,
     Json,
     LaterAnswer,
+    Make,
     ModelAnswer,
     ModelCall,
     NoAnswer,
     OperatorStep,
+    ProbeTls,
     Receive,
     Respond,
     ResultAnswer,
@@ -42,9 +45,9 @@ from harness.model import (
 )
 from harness.results import Severity
 from harness.wire import monotonic_s
-from simulator.client import Call, HandshakeRefused, Station
+from simulator.client import Call, Station
 from simulator.errors import LocalProtocolError
-from simulator.trace import Event, EventKind
+from simulator.trace import EventKind
 
 _log = logging.getLogger(__name__)
 
@@ -56,10 +59,6 @@ _AFTER_REFUSAL_S: Final = 2.0
 FINISHING_S: Final = 5.0
 
 
-class StepFailed(Exception):
-    """The step did not come to its end; the rest of the case is not run."""
-
-
 class Steps:
     """The steps of one case, on one charge point."""
 
@@ -67,18 +66,16 @@ class Steps:
         self,
         evidence: Evidence,
         driver: Driver,
-        make_station: Callable[[Callable[[Event], None], Callable[[Call], bool]], Station],
+        make_connections: Callable[[Callable[[Call], bool]], Connections],
     ) -> None:
         """Prepare; nothing happens yet.
 
         Args:
-            make_station: makes the charge point from what records its events and takes its CALLs.
+            make_connections: makes the case's connections from what takes their CALLs.
         """
-        self._make_station = make_station
         self._evidence = evidence
         self._wire = evidence.wire
-        self.station = self._new_station()
-        self.left_behind: list[Station] = []  # another took their place
+        self.connections = make_connections(self._on_call)
         self.awaited = Awaited(evidence.steps)
         self.commands = Commands(driver, self.station.endpoint.identity, evidence.wire)
         self._settings = evidence.settings
@@ -93,7 +90,6 @@ class Steps:
         self._early: dict[str, asyncio.Task[None]] = {}
         self._unanswered: list[Arrival] = []  # a `respond` step is to answer them
         self._waiting_since: dict[str, float] = {}
-        self._pings: set[asyncio.Task[None]] = set()
 
     async def run(self, step: Step) -> None:
         """Run one step and note what became of it.
@@ -147,11 +143,10 @@ class Steps:
                 self._answered.add(arrival.event)
                 await self.station.answer_as_model(arrival.call)
 
-    async def end_pings(self) -> None:
-        """Wait for no pong any more."""
-        for ping in list(self._pings):
-            ping.cancel()
-        await asyncio.gather(*self._pings, return_exceptions=True)
+    @property
+    def station(self) -> Station:
+        """The charge point whose connection counts."""
+        return self.connections.station
 
     async def _perform(self, step: Step) -> None:
         match step:
@@ -171,9 +166,13 @@ class Steps:
             case Wait():
                 await self._wait(step)
             case Disconnect():
-                await self._disconnect(step)
+                await self.connections.disconnect(step, since=self._began)
             case Connect():
-                await self._connect(step)
+                await self.connections.connect(step)
+            case Make():
+                await self.connections.make(step)
+            case ProbeTls():
+                await self.connections.probe(step)
             case AnyOrder():
                 await self._any_order(step)
 
@@ -186,62 +185,6 @@ class Steps:
             for path, operator in self.awaited.operator_of.items()
             if (command := self.commands.of(operator)) is not None
         )
-
-    # --- connection -------------------------------------------------------------------------
-
-    def _new_station(self) -> Station:
-        def on_call(call: Call) -> bool:
-            # No step awaits anything on a connection that another took the place of.
-            return station is self.station and self._on_call(call)
-
-        station = self._make_station(self._wire.record, on_call)
-        return station
-
-    async def _connect(self, step: Connect) -> None:
-        began = len(self._wire.events)
-        station = self.station
-        if self._is_offline:
-            await station.wait_closed()  # the old one's tasks may still be ending
-        elif step.beside:
-            station = self._new_station()
-            station.connections = self.station.connections
-        try:
-            await station.connect()
-        except HandshakeRefused as error:
-            raise StepFailed from error
-        finally:
-            for kind in (EventKind.OPENED, EventKind.REFUSED):
-                event = self._wire.last(kind, since=began)
-                if event is not None:
-                    self._evidence.refer(event, step)
-        if station is not self.station:
-            self._evidence.superseded.add(self.station.connections)
-            self.left_behind.append(self.station)
-            self.station = station
-        ping = asyncio.create_task(self._ping(), name=f"{self._evidence.scenario.id} ping")
-        self._pings.add(ping)
-        ping.add_done_callback(self._pings.discard)
-
-    async def _ping(self) -> None:
-        """Measure the network's share of all times, once for each connection."""
-        round_trip_s = await self.station.ping(PONG_TIMEOUT_S)
-        if round_trip_s is not None:
-            self._evidence.pings_s.append(round_trip_s)
-
-    async def _disconnect(self, step: Disconnect) -> None:
-        if not self._is_offline:
-            if step.how == "drop":
-                self.station.drop()
-            else:
-                await self.station.close()
-            await self.station.wait_closed()
-            closed = self._wire.last(EventKind.CLOSED)
-        else:
-            # The CSMS was faster, as some are after a Reset: only the step just before counts.
-            closed = self._wire.last(EventKind.CLOSED, since=self._began)
-        if closed is not None:
-            self._evidence.wanted_closes.add(closed)
-            self._evidence.refer(closed, step)
 
     # --- what the charge point sends --------------------------------------------------------
 

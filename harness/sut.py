@@ -15,10 +15,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, cast
 
+from harness.access import Access
 from harness.drivers import template
 from harness.drivers.driver import Credentials
 from harness.drivers.http import CommandTemplate, HttpDriverSpec, RequestTemplate, read_spec
 from harness.model import NEWEST_EDITION, Json, Profile
+from harness.pki import FILES, Pki
+from harness.sut_access import AccessReader, hosts_of, numbered
 from harness.sut_file import Place, SutError, SutFile, suts_directory
 
 __all__ = ["Budget", "Credentials", "StartSpec", "StationSpec", "SutError", "SystemUnderTest"]
@@ -32,15 +35,17 @@ _DEFAULT_VARIABLES: Final[dict[str, Json]] = {
     "ping_interval_s": 60,  # how often the CSMS pings
     "unknown_vendor_id": "org.example.preflight.unknown",
     "unknown_connector_id": 99,
+    "certificate_signature": "SHA256withRSA",  # of the certificates that the CSMS has signed
 }
 
-_PLACE: Final = re.compile(r"\$\{(?:(port|env|secret|random_hex):([^}]*)|(run_dir|sut_dir))\}")
-_NUMBER: Final = re.compile(r"\{n(?::(0?[0-9]*)d?)?\}")
+_PLACE: Final = re.compile(r"\$\{(?:(port|env|secret|random_hex|pki):([^}]*)|(run_dir|sut_dir))\}")
 _MAX_ID_TAG: Final = 20  # OCPP 1.6 ed. 2 §7.15, CiString20
 
 # Variables of a template, by what it is for.
 _COMMAND_NAMES: Final = frozenset({"identity", "action", "payload"})
-_IDENTITY_NAMES: Final = frozenset({"identity", "password", "password_hex"})
+_IDENTITY_NAMES: Final = frozenset(
+    {"identity", "password", "password_hex", "security_profile", "serial_number", "cpo_name"}
+)
 _TAG_NAMES: Final = frozenset({"id_tag", "role", "parent_id_tag"})
 _TELLS_SECRET: Final = re.compile(r"(?i)auth|token|secret|password|api.?key|cookie")
 
@@ -55,13 +60,19 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationSpec:
-    """What the simulated charge points are."""
+    """What the simulated charge points are.
+
+    Attributes:
+        serial_number: ``{identity}`` in it stands for the charge point's.
+        cpo_name: the organisation in their certificates.
+    """
 
     connectors: int = 2
     vendor: str = "Preflight"
     model: str = "Virtual AC 22"
     serial_number: str = "PF-0001"
     firmware_version: str = "1.0.0"
+    cpo_name: str = "Preflight"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +102,9 @@ class SystemUnderTest:
     Attributes:
         id_tags: by role. Tags at the same place of ``valid``, ``valid_2`` and ``parent`` belong
             together: both cards have that parent.
+        ocpp_url: where the first identity of the file connects.
+        pki_files: what the program reads of the run's PKI when it starts.
+        security_profiles: what the vendor declares; None: what there are identities for.
         driver: None when nobody can make the Central System act.
         profiles: what the vendor declares; None selects every case.
         sensitive: what must not be written anywhere, besides the passwords.
@@ -99,6 +113,7 @@ class SystemUnderTest:
     name: str
     path: Path
     ocpp_url: str
+    access: Access
     identities: tuple[Credentials, ...]
     id_tags: Mapping[str, tuple[str, ...]]
     start: StartSpec | None = None
@@ -112,6 +127,8 @@ class SystemUnderTest:
     action_timeout_s: float = 30.0
     profiles: frozenset[Profile] | None = None
     features: Mapping[str, bool] = field(default_factory=dict)
+    security_profiles: tuple[int, ...] | None = None
+    pki_files: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, object]:
@@ -121,6 +138,8 @@ class SystemUnderTest:
             "name": self.name,
             "file": str(self.path),
             "ocpp_url": self.ocpp_url,
+            "endpoints": {str(profile): url for profile, url in self.access.endpoints.items()},
+            "password_encoding": self.access.password_encoding.value,
             "started_by_us": self.start is not None,
             "identities": len(self.identities),
             "basic_auth": any(one.password is not None for one in self.identities),
@@ -133,6 +152,9 @@ class SystemUnderTest:
             "action_timeout_s": self.action_timeout_s,
             "profiles": profiles if self.profiles is not None else None,
             "features": dict(self.features),
+            "security_profiles": (
+                None if self.security_profiles is None else list(self.security_profiles)
+            ),
         }
 
 
@@ -171,6 +193,8 @@ class _Reader:
         self._sut_dir = file.path.absolute().parent
         self._environment = environment
         self._ports = _free_ports(cast("list[str]", self._content.get("ports", [])))
+        self._pki_used: set[str] = set()
+        self._pki_directory = self._run_dir / "pki"
         self._secrets: dict[str, str] = {}
         for name, text in self._mapping("secrets").items():
             self._secrets[name] = self._fill(cast(str, text), ("secrets", name))
@@ -183,37 +207,39 @@ class _Reader:
         variables = self._fill_all(content.get("variables", {}), ("variables",))
         start = self._start() if "start" in content else None
         driver = self._driver()
+        filled = StationSpec(**station)  # type: ignore[arg-type]  # the schema holds it
+        reader = AccessReader(self._file, self._fill, self._path)
+        endpoints = reader.endpoints()
+        pki = Pki(self._pki_directory, hosts=hosts_of(list(endpoints.values())))
+        access = reader.access(pki, endpoints, frozenset(self._pki_used))
+        identities = reader.identities(access, filled.serial_number, filled.cpo_name)
+        declared = cast("list[int] | None", pics.get("security_profiles"))
         return SystemUnderTest(
             name=self._text("name"),
             path=self._file.path,
-            ocpp_url=self._ocpp_url(),
+            ocpp_url=endpoints[identities[0].security_profile],
+            access=access,
             start=start,
             ports=self._ports,
-            identities=self._identities(),
+            identities=identities,
             id_tags=self._id_tags(),
             driver=driver,
             milliseconds=cast(bool, self._mapping("timestamps").get("milliseconds", True)),
             edition=cast(str, content.get("edition", NEWEST_EDITION)),
-            station=StationSpec(**station),  # type: ignore[arg-type]  # the schema holds it
+            station=filled,
             variables=_DEFAULT_VARIABLES | cast("dict[str, Json]", variables),
             budgets=self._budgets(),
             action_timeout_s=float(cast(float, content.get("action_timeout_s", 30.0))),
             profiles=frozenset(map(Profile, profiles)) if profiles is not None else None,
             features=cast("dict[str, bool]", pics.get("features", {})),
+            security_profiles=None if declared is None else tuple(sorted(declared)),
+            pki_files=tuple(
+                name for name in FILES if name in self._pki_used | {"root"} and self._pki_used
+            ),
             sensitive=self._sensitive(start, driver),
         )
 
     # --- sections ---------------------------------------------------------------------------
-
-    def _ocpp_url(self) -> str:
-        url = self._text("ocpp_url")
-        if not url.startswith(("ws://", "wss://")):
-            raise self._file.error(("ocpp_url",), f"{url!r} must begin with ws:// or wss://")
-        if "?" in url or "#" in url:
-            raise self._file.error(
-                ("ocpp_url",), "must not have a query: the identity is appended as last segment"
-            )
-        return url.rstrip("/")
 
     def _start(self) -> StartSpec:
         section = self._mapping("start")
@@ -238,42 +264,6 @@ class _Reader:
             stop_timeout_s=float(cast(float, filled.get("stop_timeout_s", 10.0))),
         )
 
-    def _identities(self) -> tuple[Credentials, ...]:
-        section = self._content["identities"]
-        found: list[Credentials] = []
-        if isinstance(section, list):
-            for index, entry in enumerate(cast("list[dict[str, str]]", section)):
-                name = self._fill(entry["identity"], ("identities", index, "identity"))
-                found.append(self._credentials(name, entry, ("identities", index)))
-        else:
-            generator = cast("dict[str, str]", section)
-            pattern = self._fill(generator["pattern"], ("identities", "pattern"))
-            for number in range(1, int(generator["count"]) + 1):
-                name = _numbered(pattern, number)
-                found.append(self._credentials(name, generator, ("identities",)))
-        seen: set[str] = set()
-        for credentials in found:
-            if credentials.identity in seen:
-                message = f"{credentials.identity!r} stands there twice; every case needs its own"
-                raise self._file.error(("identities",), message)
-            seen.add(credentials.identity)
-        return tuple(found)
-
-    def _credentials(self, identity: str, entry: Mapping[str, str], place: Place) -> Credentials:
-        if "password" not in entry:
-            return Credentials(identity)
-        if ":" in identity:
-            message = f"{identity!r} holds a colon, which Basic auth cannot carry; rename it"
-            raise self._file.error(place, message)
-        text = self._fill(entry["password"], (*place, "password"))
-        if entry.get("password_is") != "hex":
-            return Credentials(identity, text.encode())
-        try:
-            return Credentials(identity, bytes.fromhex(text))
-        except ValueError as error:
-            message = "is not hexadecimal; correct it, or set `password_is: text`"
-            raise self._file.error((*place, "password"), message) from error
-
     def _id_tags(self) -> dict[str, tuple[str, ...]]:
         roles: dict[str, tuple[str, ...]] = {}
         owner: dict[str, str] = {}
@@ -287,7 +277,7 @@ class _Reader:
                 generator = cast("dict[str, str]", section)
                 pattern = self._fill(generator["pattern"], (*place, "pattern"))
                 count = int(generator["count"])
-                tags = [_numbered(pattern, number) for number in range(1, count + 1)]
+                tags = [numbered(pattern, number) for number in range(1, count + 1)]
             for tag in tags:
                 if len(tag) > _MAX_ID_TAG:
                     message = f"{tag!r} is longer than {_MAX_ID_TAG} characters; shorten it"
@@ -412,6 +402,7 @@ class _Reader:
             "env": self._env,
             "secret": self._secret,
             "random_hex": self._random_hex,
+            "pki": self._pki,
         }
         return give[kind](argument, place)
 
@@ -437,16 +428,20 @@ class _Reader:
             raise self._file.error(place, message)
         return self._secrets[name]
 
+    def _pki(self, name: str, place: Place) -> str:
+        if name != "directory" and name not in FILES:
+            known = ", ".join(("directory", *FILES))
+            raise self._file.error(
+                place, f"{name!r} is no file of the run's PKI", f"known: {known}"
+            )
+        self._pki_used.add(name)
+        return str(Pki(self._pki_directory, hosts=()).path(name))
+
     def _random_hex(self, argument: str, place: Place) -> str:
         if not argument.isdecimal() or not 1 <= int(argument) <= 1024:
             message = f"{argument!r} must be a number of bytes, such as ${{random_hex:20}}"
             raise self._file.error(place, message)
         return secrets.token_hex(int(argument))
-
-
-def _numbered(pattern: str, number: int) -> str:
-    """Return `pattern` with its ``{n}`` or ``{n:04}`` replaced by the number."""
-    return _NUMBER.sub(lambda match: format(number, f"{match[1] or ''}d"), pattern)
 
 
 def _free_ports(names: Sequence[str]) -> dict[str, int]:

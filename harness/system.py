@@ -13,12 +13,14 @@ from types import TracebackType
 from typing import Final
 from urllib.parse import urlsplit
 
+from harness.access import WITH_CERTIFICATE, WITH_PASSWORD, NoCertificate, Offer
 from harness.cleanup import stop_leftover
 from harness.drivers.driver import Credentials, Driver, NoDriver, ProvisioningError
 from harness.drivers.http import HttpDriver
 from harness.evidence import DEFAULT_BUDGET
 from harness.leftovers import Journal, Ledger
 from harness.masking import Masker
+from harness.pki import Kind
 from harness.process import StartError, SutProcess
 from harness.results import Finding, Severity
 from harness.sut import SystemUnderTest
@@ -45,6 +47,7 @@ class System:
         driver: makes it act; there once the run began.
         process: the program, where it is started by us.
         death: done when that program ended by itself.
+        trust_anchors: PEM of whom charge points trust; None: this machine's own.
         findings: what was found about the system itself.
     """
 
@@ -77,6 +80,7 @@ class System:
         self._id_tags = id_tags
         self._action_timeout_s = action_timeout_s
         self._journal = Journal(leftovers, sut.ocpp_url) if leftovers else None
+        self.trust_anchors: str | None = None
         self._is_first = is_first
         self._on_death = on_death
         self._exits = AsyncExitStack()
@@ -88,7 +92,8 @@ class System:
             EngineError: any of it cannot be done.
         """
         try:
-            await self._start()
+            await self._make_pki()
+            await asyncio.gather(self._start(), self._make_keys())
             await self._reach()
             await self._provision()
             await self._end_leftovers()
@@ -130,20 +135,50 @@ class System:
             connectors=spec.connectors,
             vendor=spec.vendor,
             model=spec.model,
-            serial_number=spec.serial_number,
+            serial_number=credentials.serial_number or spec.serial_number,
             firmware_version=spec.firmware_version,
             keys=keys,
             milliseconds=self._sut.milliseconds,
         )
-        endpoint = Endpoint(self._sut.ocpp_url, credentials.identity, credentials.password)
         return Station(
             charge_point,
-            endpoint,
+            self._endpoint(credentials),
             record=record,
             on_call=on_call,
             is_active=is_active,
             open_timeout_s=self._sut.budgets[DEFAULT_BUDGET].limit_s,
         )
+
+    def _endpoint(self, credentials: Credentials) -> Endpoint:
+        """Return where an identity connects before any step says otherwise."""
+        access, profile = self._sut.access, credentials.security_profile
+        url = access.endpoints.get(profile, self._sut.ocpp_url)
+        certificate = None
+        with suppress(NoCertificate):  # a case that needs it says so
+            if profile == WITH_CERTIFICATE:
+                certificate = access.client_certificate(
+                    Kind.OWN,
+                    identity=credentials.identity,
+                    common_name=credentials.serial_number or credentials.identity,
+                    organization=credentials.organization,
+                )
+        return Offer(
+            url=url,
+            identity=credentials.identity,
+            password=credentials.password if profile in WITH_PASSWORD else None,
+            certificate=certificate,
+            trust_anchors=self.trust_anchors,
+            server_name=access.server_name,
+        ).endpoint()
+
+    async def restore(self, credentials: Credentials) -> str:
+        """Register an identity anew; return why it could not be, or ""."""
+        try:
+            if await self.driver.restore(credentials):
+                return ""
+        except ProvisioningError as error:
+            return self.masker.mask(str(error))
+        return "nothing registers identities here (driver.provision.identities)"
 
     def note_open(self, identity: str, ledger: Ledger) -> None:
         """Write down which transactions of a charge point are open now."""
@@ -153,6 +188,22 @@ class System:
     def log_offset(self) -> int:
         """Return where the program's log ends now; 0 where it is not ours to start."""
         return self.process.log_offset() if self.process is not None else 0
+
+    async def _make_pki(self) -> None:
+        """Write what the program reads of the run's PKI; read whom charge points trust."""
+        access = self._sut.access
+        try:
+            if self._sut.pki_files:
+                self._exits.callback(access.pki.remove)
+                await asyncio.to_thread(access.pki.write, self._sut.pki_files)
+            self.trust_anchors = access.read_trust_anchors()
+        except (OSError, UnicodeDecodeError) as error:
+            raise EngineError(f"{self._sut.path}: {error}; see `tls` in it") from error
+
+    async def _make_keys(self) -> None:
+        """Make what cases will ask for, while the program starts and the processor has time."""
+        if self._sut.start is not None and self._sut.pki_files:
+            await asyncio.to_thread(self._sut.access.pki.variables)
 
     async def _start(self) -> None:
         if self._sut.start is None:

@@ -15,10 +15,20 @@ from harness.model import Json
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """One charge point identity the run may use, with its Basic auth password."""
+    """One charge point identity the run may use, and what it proves itself with.
+
+    Attributes:
+        password: for Basic auth.
+        role: what it is for, where it is for something special; empty: for any case.
+        serial_number, organization: subject of its certificates.
+    """
 
     identity: str
     password: bytes | None = field(default=None, repr=False)
+    security_profile: int = 0
+    role: str = ""
+    serial_number: str = ""
+    organization: str = ""
 
 
 class Outcome(StrEnum):
@@ -56,6 +66,13 @@ class Driver(Protocol):
     ) -> None:
         """Register the identities and id tags, or raise ProvisioningError."""
 
+    async def restore(self, credentials: Credentials) -> bool:
+        """Register an identity anew, after a case changed it; False where nothing can do so.
+
+        Raises:
+            ProvisioningError: the Central System would not.
+        """
+
     async def command(
         self, identity: str, action: str, payload: Mapping[str, Json]
     ) -> DriverOutcome:
@@ -72,6 +89,10 @@ class NoDriver:
         self, identities: Sequence[Credentials], id_tags: Mapping[str, Sequence[str]]
     ) -> None:
         """Register nothing: whoever wrote the file says that all of it exists."""
+
+    async def restore(self, credentials: Credentials) -> bool:
+        """Register nothing."""
+        return False
 
     async def command(
         self, identity: str, action: str, payload: Mapping[str, Json]

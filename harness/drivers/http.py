@@ -18,7 +18,7 @@ from typing import Final, cast
 import httpx
 
 from harness.drivers.driver import Credentials, DriverOutcome, Outcome, ProvisioningError
-from harness.drivers.template import fill, fill_path, fill_text, pick
+from harness.drivers.template import ABSENT, Absent, fill, fill_path, fill_text, pick
 from harness.model import Json
 
 _SUMMARY_LENGTH: Final = 300
@@ -118,15 +118,11 @@ class HttpDriver:
 
         async def register(credentials: Credentials) -> None:
             async with slots:
-                self._of_identity[credentials.identity] = await self._provision(
-                    self._spec.identities,
-                    _values_of(credentials),
-                    f"identity {credentials.identity}",
-                )
+                await self._register(credentials)
 
         async def register_tag(role: str, index: int, tag: str) -> None:
             parents = id_tags.get("parent", ())
-            values: dict[str, Json] = {"id_tag": tag, "role": role}
+            values: dict[str, Json | Absent] = {"id_tag": tag, "role": role}
             values["parent_id_tag"] = parents[index % len(parents)] if parents else ""
             async with slots:
                 await self._provision(self._spec.id_tags[role], values, f"{role} id tag {tag}")
@@ -137,6 +133,12 @@ class HttpDriver:
         await _all(register_tag("parent", index, tag) for index, tag in enumerate(parents))
         tags = [(role, i, tag) for role, found in wanted.items() for i, tag in enumerate(found)]
         await _all([*(register(one) for one in identities), *(register_tag(*one) for one in tags)])
+
+    async def restore(self, credentials: Credentials) -> bool:
+        """Send the requests that registered an identity once more."""
+        if self._spec.identities:
+            await self._register(credentials)
+        return bool(self._spec.identities)
 
     async def command(
         self, identity: str, action: str, payload: Mapping[str, Json]
@@ -156,8 +158,13 @@ class HttpDriver:
         """Close the HTTP connections."""
         await self._http.aclose()
 
+    async def _register(self, credentials: Credentials) -> None:
+        self._of_identity[credentials.identity] = await self._provision(
+            self._spec.identities, _values_of(credentials), f"identity {credentials.identity}"
+        )
+
     async def _provision(
-        self, templates: Iterable[RequestTemplate], values: Mapping[str, Json], what: str
+        self, templates: Iterable[RequestTemplate], values: Mapping[str, Json | Absent], what: str
     ) -> dict[str, Json]:
         captured: dict[str, Json] = {}
         for template in templates:
@@ -182,7 +189,7 @@ class HttpDriver:
         return captured
 
     async def _send(
-        self, template: CommandTemplate | RequestTemplate, values: Mapping[str, Json]
+        self, template: CommandTemplate | RequestTemplate, values: Mapping[str, Json | Absent]
     ) -> httpx.Response:
         named = {**self._spec.headers, **template.headers}
         headers = {name: fill_text(text, values) for name, text in named.items()}
@@ -241,8 +248,16 @@ def _cause(error: httpx.HTTPError) -> str:
     return str(error) or type(error).__name__
 
 
-def _values_of(credentials: Credentials) -> dict[str, Json]:
-    values: dict[str, Json] = {"identity": credentials.identity}
+def _values_of(credentials: Credentials) -> dict[str, Json | Absent]:
+    values: dict[str, Json | Absent] = {
+        "identity": credentials.identity,
+        "security_profile": credentials.security_profile,
+        "serial_number": credentials.serial_number,
+        "cpo_name": credentials.organization,
+        # Of an identity without a password these take their members away.
+        "password": ABSENT,
+        "password_hex": ABSENT,
+    }
     if credentials.password is not None:
         values["password_hex"] = credentials.password.hex()
         values["password"] = credentials.password.decode("utf-8", errors="replace")

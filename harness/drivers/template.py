@@ -22,11 +22,11 @@ class UnknownName(LookupError):
     """A template names a value that nobody gives."""
 
 
-class _Absent:
-    """Takes the place of a payload field that is not there."""
+class Absent:
+    """The value of what is not there: a payload field, a password."""
 
 
-_ABSENT: Final = _Absent()
+ABSENT: Final = Absent()
 
 
 def names(template: Json) -> Iterator[str]:
@@ -44,18 +44,18 @@ def names(template: Json) -> Iterator[str]:
             yield from names(value)
 
 
-def fill(template: Json, values: Mapping[str, Json]) -> Json:
+def fill(template: Json, values: Mapping[str, Json | Absent]) -> Json:
     """Return `template` with every place filled; a template that is absent as a whole is None."""
     filled = _fill(template, values)
-    return None if isinstance(filled, _Absent) else filled
+    return None if isinstance(filled, Absent) else filled
 
 
-def fill_path(template: str, values: Mapping[str, Json]) -> str:
+def fill_path(template: str, values: Mapping[str, Json | Absent]) -> str:
     """Return a path or query text with every value percent-encoded, slashes included."""
     return _PLACE.sub(lambda match: quote(_text_at(match, values), safe=""), template)
 
 
-def fill_text(template: str, values: Mapping[str, Json]) -> str:
+def fill_text(template: str, values: Mapping[str, Json | Absent]) -> str:
     """Return a text with every value put in as it is."""
     return _PLACE.sub(lambda match: _text_at(match, values), template)
 
@@ -73,13 +73,13 @@ def pick(value: Json, pointer: str) -> Json:
     return value
 
 
-def _fill(template: Json, values: Mapping[str, Json]) -> Json | _Absent:
+def _fill(template: Json, values: Mapping[str, Json | Absent]) -> Json | Absent:
     if isinstance(template, dict):
         filled = {key: _fill(value, values) for key, value in template.items()}
-        return {key: value for key, value in filled.items() if not isinstance(value, _Absent)}
+        return {key: value for key, value in filled.items() if not isinstance(value, Absent)}
     if isinstance(template, list):
         items = [_fill(value, values) for value in template]
-        return [value for value in items if not isinstance(value, _Absent)]
+        return [value for value in items if not isinstance(value, Absent)]
     if not isinstance(template, str):
         return template
     whole = _PLACE.fullmatch(template)
@@ -88,23 +88,23 @@ def _fill(template: Json, values: Mapping[str, Json]) -> Json | _Absent:
     return fill_text(template, values)
 
 
-def _value(name: str, values: Mapping[str, Json]) -> Json | _Absent:
+def _value(name: str, values: Mapping[str, Json | Absent]) -> Json | Absent:
     first, *fields = name.split(".")
     if first not in values:
         raise UnknownName(name)
     value = values[first]
     for field in fields:
         if not isinstance(value, dict) or field not in value:
-            return _ABSENT
+            return ABSENT
         value = value[field]
     return value
 
 
-def _text_at(match: re.Match[str], values: Mapping[str, Json]) -> str:
+def _text_at(match: re.Match[str], values: Mapping[str, Json | Absent]) -> str:
     name = match[1] or match[2]
     if not name:
         return "$"
     value = _value(name, values)
-    if isinstance(value, _Absent):
+    if isinstance(value, Absent):
         return ""
     return value if isinstance(value, str) else json.dumps(value)

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent, indent
 
+from harness.access import Access
 from harness.drivers.driver import Credentials
 from harness.drivers.http import CommandTemplate, HttpDriverSpec
 from harness.engine import Engine, RunOptions
 from harness.loader import load_file
 from harness.model import Scenario
+from harness.pki import Pki
 from harness.results import CaseResult
 from harness.sut import Budget, SystemUnderTest
 from tests.miniatures import Miniature
@@ -66,7 +68,9 @@ def system(
     fields: dict[str, object] = {
         "name": "miniature",
         "path": Path("suts/miniature.yaml"),
-        "identities": tuple(Credentials(f"CP{n}", f"password-{n}".encode()) for n in numbers),
+        "identities": tuple(
+            Credentials(f"CP{n}", f"password-{n}".encode(), security_profile=1) for n in numbers
+        ),
         "id_tags": id_tags or {"valid": tuple(f"CARD{n}" for n in numbers)},
         "budgets": {
             "ocpp_response_timeout": Budget(limit_s, None),
@@ -78,7 +82,12 @@ def system(
         command = CommandTemplate(path=command_path)
         fields["ocpp_url"] = miniature.url
         fields["driver"] = HttpDriverSpec(base_url=miniature.command_url, command=command)
-    return SystemUnderTest(**{**fields, **changes})  # type: ignore[arg-type]
+    fields |= changes
+    if "access" not in fields:
+        url = str(fields["ocpp_url"])
+        pki = Pki(Path("nowhere"), hosts=["127.0.0.1"])
+        fields["access"] = Access(endpoints={0: url, 1: url}, pki=pki)
+    return SystemUnderTest(**fields)  # type: ignore[arg-type]
 
 
 def options(tmp_path: Path, **changes: object) -> RunOptions:

@@ -125,7 +125,9 @@ def test_signatures_in_every_form_are_seen() -> None:
 def test_signature_algorithms_have_their_java_names() -> None:
     """Both forms of RSA are told apart."""
     leaf, root = read_chain(LEAF)[0], read_chain(ROOT)[0]
-    pss = x509.load_pem_x509_certificate(_certificate(rsa.generate_private_key(65537, 2048), pss=True).encode())
+    pss = x509.load_pem_x509_certificate(
+        _certificate(rsa.generate_private_key(65537, 2048), pss=True).encode()
+    )
 
     assert [signature_of(one) for one in (leaf, root, pss)] == [
         "SHA256withECDSA",

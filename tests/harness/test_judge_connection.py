@@ -83,7 +83,7 @@ def test_who_was_never_there_cannot_be_judged() -> None:
 
 def test_refusals_can_be_left_to_others() -> None:
     """A case about refusals reports them itself."""
-    assert refused(401).rules(refusals_reported=True) == []
+    assert refused(401).rules(judged_handshakes={0}) == []
 
 
 def pinged(payload: str = "1") -> Wire:

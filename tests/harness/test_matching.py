@@ -153,7 +153,13 @@ FIRMWARE = PKI.variables()
                 "content": FIRMWARE["firmware_content"],
             },
             [FIRMWARE["invalid_firmware_signature"], "bm9uZQ==", "no base64"],
-            [FIRMWARE["firmware_signature"], f" {FIRMWARE['firmware_signature']}\n", "", 5, MISSING],
+            [
+                FIRMWARE["firmware_signature"],
+                f" {FIRMWARE['firmware_signature']}\n",
+                "",
+                5,
+                MISSING,
+            ],
         ),
     ],
 )
