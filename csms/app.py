@@ -39,11 +39,19 @@ from csms.ocppj.tls import (
 from csms.ocppj.trigger_watch import TriggerWatch
 from csms.operations.authorization_key import AuthorizationKeyEffect, SettlingChecker
 from csms.operations.capabilities import GetConfigurationEffect
+from csms.operations.certificate_signing import CertificateSignedEffect, CertificateSigning
+from csms.operations.certificate_tasks import CertificateTasks
 from csms.operations.charging_profiles import ChargingProfileEffect
+from csms.operations.client_certificates import ClientCertificateCheck
 from csms.operations.commanding import Commanding, Effect
 from csms.operations.file_jobs import EVERYWHERE, FileSettings, NoAddress
 from csms.operations.firmware import FirmwareUpdates
 from csms.operations.ftp_door import ftp_root
+from csms.operations.installed_certificates import (
+    DeleteCertificateEffect,
+    GetInstalledCertificateIdsEffect,
+    InstallCertificateEffect,
+)
 from csms.operations.listener_tls import ListenerTls
 from csms.operations.local_lists import (
     GetLocalListVersionEffect,
@@ -60,7 +68,7 @@ from csms.operations.reservations import (
 )
 from csms.operations.triggers import TriggerMessageEffect
 from csms.operations.uploads import Uploads
-from csms.pki.authority import CertificateAuthority
+from csms.pki.authority import CertificateAuthority, SignatureForm
 from csms.pki.key_files import PkiError
 from csms.storage import api_tokens, charge_points, file_jobs
 from csms.storage.firmware import stored_names as stored_firmware
@@ -256,26 +264,57 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
         trigger_watch = TriggerWatch()
         expiry = ReservationExpiry(store, _now)
         credentials = CredentialChecker()
-        authority = CertificateAuthority(_ca_directory(settings), now=_now)
+        authority = CertificateAuthority(
+            _ca_directory(settings),
+            now=_now,
+            organisation=settings.cpo_name,
+            signature=SignatureForm(settings.certificate_signature),
+            life=timedelta(days=settings.certificate_days),
+        )
+        signing = CertificateSigning(
+            store,
+            authority,
+            events,
+            _now,
+            checks_names=settings.csr_names == "check",
+            organisation=settings.cpo_name,
+        )
         listener_tls = _listener_tls(settings, authority)
         tls, web_tls = await _contexts(settings, listener_tls)
         ocpp = OcppServer(
             settings=_ocpp_settings(settings),
             store=store,
             handlers=Handlers(
-                store, settings=_handler_settings(settings), now=_now, triggers=trigger_watch
+                store,
+                settings=_handler_settings(settings),
+                now=_now,
+                triggers=trigger_watch,
+                certificates=signing,
             ),
             credentials=SettlingChecker(credentials, store),
             now=_now,
             tls=tls,
+            certificates=ClientCertificateCheck(
+                store,
+                authority,
+                _now,
+                trusts_others=settings.tls_client_ca is not None,
+                organisation=settings.cpo_name,
+            ),
             events=events,
         )
         credential_locks, list_locks, reservation_locks = Locks(), Locks(), Locks()
+        root_locks = Locks()
         profiles = ChargingProfileEffect(store, _now)
         effects: dict[str, Effect] = {
             "CancelReservation": CancelReservationEffect(store, reservation_locks, _now),
             "ChangeConfiguration": AuthorizationKeyEffect(store, credential_locks, _now),
+            "CertificateSigned": CertificateSignedEffect(store, _now),
             "ClearChargingProfile": profiles,
+            "DeleteCertificate": DeleteCertificateEffect(store, root_locks, _now),
+            "ExtendedTriggerMessage": TriggerMessageEffect(store, trigger_watch, _now),
+            "GetInstalledCertificateIds": GetInstalledCertificateIdsEffect(store, root_locks, _now),
+            "InstallCertificate": InstallCertificateEffect(store, root_locks, _now),
             "RemoteStartTransaction": profiles,
             "SetChargingProfile": profiles,
             "GetConfiguration": GetConfigurationEffect(store, _now),
@@ -290,6 +329,9 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
         services = Services(
             store=store,
             ocpp=ocpp,
+            authority=authority,
+            certificate_signing=signing,
+            certificate_tasks=_certificate_tasks(settings, store, authority),
             commanding=commanding,
             credentials=credentials,
             credential_locks=credential_locks,
@@ -308,6 +350,7 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
         )
         has_charge_points = bool(await store.read(partial(charge_points.page, limit=1)))
         try:
+            await signing.start(commanding)
             await _start_listener(
                 http.start, "http", "HTTP API", settings.http_host, settings.http_port
             )
@@ -331,6 +374,7 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
         finally:
             services.is_serving.clear()
             await asyncio.gather(ocpp.close(), http.close(), uploads.close())
+            await signing.close()
             await expiry.close()
             await listener_tls.close()
             await events.close()
@@ -416,7 +460,20 @@ async def _contexts(
 
 
 def _ca_directory(settings: Settings) -> Path:
-    return Path(f"{make_url(settings.database).database}.ca").absolute()
+    return Path(settings.ca_directory or f"{make_url(settings.database).database}.ca").absolute()
+
+
+def _certificate_tasks(
+    settings: Settings, store: Store, authority: CertificateAuthority
+) -> CertificateTasks:
+    given = (settings.tls_certificate, settings.tls_ec_certificate)
+    return CertificateTasks(
+        store,
+        authority,
+        _now,
+        given=[Path(path) for path in given if path is not None],
+        client_ca=None if settings.tls_client_ca is None else Path(settings.tls_client_ca),
+    )
 
 
 def _http_scheme(settings: Settings) -> str:

@@ -150,6 +150,13 @@ def _read_public_url(value: object) -> str:
     return url
 
 
+def _read_organisation(value: object) -> str:
+    name = _text(value)
+    if not name.isprintable() or len(name.encode()) > 64:  # RFC 5280 appendix A.1
+        raise ValueError
+    return name
+
+
 def _read_names(value: object) -> tuple[str, ...]:
     names = value if isinstance(value, list) else _text(value).split(",")
     return tuple(dict.fromkeys(_text(name) for name in names))
@@ -178,6 +185,7 @@ PUBLIC_URL: Final = Kind(
     "a URL such as https://csms.example.com or http://10.0.0.5:8080", _read_public_url, "URL"
 )
 DIRECTORY: Final = Kind("a directory", _text, "DIRECTORY")
+ORGANISATION: Final = Kind("1 to 64 printable characters", _read_organisation, "NAME")
 PEM_FILE: Final = Kind("a PEM file", _text, "FILE")
 NAMES: Final = Kind("host names or IP addresses, separated by commas", _read_names, "NAME,…")
 PORTS: Final = Kind("ports from 1024 to 65535 such as 60000-60099", _read_ports, "FIRST-LAST")
@@ -230,6 +238,34 @@ class Settings:
         None,
         PEM_FILE,
         "CA certificates that are trusted for charge points (profile 3) beside the built-in CA.",
+    )
+
+    ca_directory: str | None = _setting(
+        None,
+        DIRECTORY,
+        "Where the built-in CA keeps its keys; by default beside the database. Back it up.",
+        section="Certificates of charge points",
+    )
+    cpo_name: str | None = _setting(
+        None,
+        ORGANISATION,
+        "Our organisation, as certificates and certificate requests name it; by default any.",
+    )
+    certificate_signature: str = _setting(
+        "SHA256withRSA",
+        _choice("SHA256withRSA", "SHA256withRSA-PSS", "SHA256withECDSA"),
+        "How the built-in CA signs certificates of charge points, whatever their own keys are.",
+    )
+    certificate_days: int = _setting(
+        365,
+        _whole(1, 7300, "a whole number of days from 1 to 7300"),
+        "How long certificates of charge points are valid.",
+    )
+    csr_names: str = _setting(
+        "check",
+        _choice("check", "any"),
+        "Names in certificate requests: the identity, a serial number or the certificate name of"
+        " the charge point and `cpo_name`, or any.",
     )
 
     database: str = _setting(

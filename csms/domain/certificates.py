@@ -310,7 +310,7 @@ def is_due(not_after: datetime, *, at: datetime, within: timedelta) -> bool:
     return not_after <= at + within
 
 
-def renewed(certificates: Iterable[IssuedCertificate]) -> list[IssuedCertificate]:
+def longest_held(certificates: Iterable[IssuedCertificate]) -> list[IssuedCertificate]:
     """Return those held certificates that no other of the same charge point outlives."""
     longest: dict[str, IssuedCertificate] = {}
     for one in certificates:

@@ -1,4 +1,4 @@
-"""Which certificates our listeners show and whom they trust: files of the operator, or of our CA."""
+"""Certificates our listeners show, and whom they trust: files of the operator, or of our CA."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from csms.ocppj.commands import InvalidCommand
 from csms.ocppj.outcomes import CommandOutcome, Offline, QueueFull
 from csms.operations.commanding import Send
-from csms.storage import local_lists, reservations, triggers
+from csms.storage import installed_certificates, local_lists, reservations, triggers
 from csms.storage.store import Store
 
 Withdraw: TypeAlias = Callable[[], Awaitable[None]]
@@ -54,6 +54,7 @@ async def settle_interrupted(store: Store, *, at: datetime) -> None:
     """
 
     def settle(connection: Connection) -> None:
+        installed_certificates.settle_interrupted(connection, at=at)
         local_lists.settle_interrupted(connection, at=at)
         reservations.settle_interrupted(connection, at=at)
         triggers.settle_interrupted(connection)

@@ -116,6 +116,11 @@ class CertificateAuthority:
         """All our roots in PEM; there once a root was made."""
         return self._directory / "roots.pem"
 
+    @property
+    def server_chains(self) -> tuple[Path, ...]:
+        """Files of the server certificates; there once they were made."""
+        return tuple(self._path(kind, "server.pem") for kind in RootKind)
+
     # --- roots -------------------------------------------------------------------------------
 
     def roots(self) -> tuple[Root, ...]:

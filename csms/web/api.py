@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from csms.storage import api_tokens
 from csms.version import version
 from csms.web import (
+    certificates,
     charge_points,
     charging_profiles,
     commands,
@@ -34,6 +35,7 @@ from csms.web.services import Services
 V1_MODULES: Final = (
     commands,
     charge_points,
+    certificates,
     charging_profiles,
     id_tags,
     transactions,

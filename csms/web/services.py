@@ -14,12 +14,15 @@ from csms.credentials import CredentialChecker
 from csms.domain.model import ChargePoint
 from csms.files.vault import Vault
 from csms.ocppj.server import OcppServer
+from csms.operations.certificate_signing import CertificateSigning
+from csms.operations.certificate_tasks import CertificateTasks
 from csms.operations.commanding import Commanding
 from csms.operations.firmware import FirmwareUpdates
 from csms.operations.local_lists import LocalLists
 from csms.operations.locks import Locks
 from csms.operations.reservations import Reservations
 from csms.operations.uploads import Uploads
+from csms.pki.authority import CertificateAuthority
 from csms.storage import charge_points
 from csms.storage.noticed_events import SecurityEvents
 from csms.storage.store import Store
@@ -40,6 +43,9 @@ class Services:
     firmware: FirmwareUpdates
     local_lists: LocalLists
     reservations: Reservations
+    authority: CertificateAuthority
+    certificate_signing: CertificateSigning
+    certificate_tasks: CertificateTasks
     security_events: SecurityEvents
     uploads: Uploads
     is_serving: asyncio.Event = field(default_factory=asyncio.Event)

@@ -19,7 +19,7 @@ from csms.domain.certificates import (
     name_problem,
     own_names,
     read_hash_data,
-    renewed,
+    longest_held,
     write_hash_data,
 )
 from csms.domain.model import BootInformation, ChargePoint, RegistrationStatus
@@ -147,4 +147,4 @@ def test_only_the_longest_held_certificate_counts() -> None:
     other = _issued("CP2", IssuedState.IN_USE, 5)
     unsigned = replace(_issued("CP3", IssuedState.REQUESTED, 5), facts=None)
 
-    assert renewed([old, refused, new, other, unsigned]) == [new, other]
+    assert longest_held([old, refused, new, other, unsigned]) == [new, other]

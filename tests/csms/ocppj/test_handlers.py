@@ -293,8 +293,8 @@ async def test_notifications_are_acknowledged(station: Station, action: str) -> 
     assert await station.call(action, {"status": "Idle"}) == {}
 
 
-async def test_known_actions_are_core_and_notifications(station: Station) -> None:
-    """Everything a charge point may begin, but what needs a certificate authority."""
+async def test_known_actions_are_all_a_charge_point_begins(station: Station) -> None:
+    """Core, notifications and the security extension."""
     assert station.handlers.known == FILE_STATUSES.keys() | {
         "Authorize",
         "BootNotification",
@@ -302,6 +302,7 @@ async def test_known_actions_are_core_and_notifications(station: Station) -> Non
         "Heartbeat",
         "MeterValues",
         "SecurityEventNotification",
+        "SignCertificate",
         "StartTransaction",
         "StatusNotification",
         "StopTransaction",
@@ -344,3 +345,38 @@ async def test_triggered_message_is_answered_although_it_cannot_be_noted(
 
     assert await station.call("Heartbeat", {}) == {"currentTime": NOW_TEXT}
     assert "was not noted" in caplog.text
+
+
+class _Authority:
+    """Takes requests as it is told, and notes in which order it is asked."""
+
+    def __init__(self, *, takes: bool) -> None:
+        self.takes = takes
+        self.asked: list[str] = []
+
+    async def request(self, identity: str, csr: str) -> bool:
+        self.asked.append(f"{identity} wants {csr}")
+        return self.takes
+
+    def answered(self, identity: str) -> None:
+        self.asked.append(f"{identity} is answered")
+
+
+@pytest.mark.parametrize(("takes", "status"), [(True, "Accepted"), (False, "Rejected")])
+async def test_certificate_request_is_answered_at_once(
+    store: Store, takes: bool, status: str
+) -> None:
+    """What follows comes after the answer; other messages give the occasion, too (CS-SEC-08)."""
+    authority = _Authority(takes=takes)
+    handlers = Handlers(store, settings=HandlerSettings(), now=lambda: NOW, certificates=authority)
+    received = Received("CP1", "SignCertificate", "1", {"csr": "text"}, "", NOW)
+    beat = Received("CP1", "Heartbeat", "2", {}, "", NOW)
+
+    assert await handlers.handle(received) == {"status": status}
+    await handlers.handle(beat)
+    assert authority.asked == ["CP1 wants text", "CP1 is answered", "CP1 is answered"]
+
+
+async def test_without_authority_requests_are_rejected(station: Station) -> None:
+    """A CSMS that signs nothing says so."""
+    assert await station.call("SignCertificate", {"csr": "text"}) == {"status": "Rejected"}
