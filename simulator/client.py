@@ -365,6 +365,7 @@ class Station:
                         self._tasks.create_task(self._keep_alive(output.timeout_s))
                 case Download() | Upload():
                     self._loop = asyncio.get_running_loop()
+                    self._transfers.roots_pem = _roots_of(self.endpoint)
                     self._transfers.start(output)
                 case CancelTransfer():
                     self._transfers.cancel(output.number)
@@ -430,6 +431,14 @@ class Station:
                 return Answer(sent, timed_out=timed_out, disconnected=not timed_out)
             case _:
                 assert_never(reply.answer)
+
+
+def _roots_of(endpoint: Endpoint) -> tuple[str, ...]:
+    """Return what the CSMS's other servers are trusted by as well."""
+    offer = endpoint.tls
+    if offer is None:
+        return ()
+    return (offer.trust_anchors_pem or "", *offer.installed_roots_pem)
 
 
 def _with_credentials(base: Endpoint, wanted: UseCredentials, *, now: Endpoint) -> Endpoint:

@@ -14,7 +14,7 @@ import hashlib
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from typing import IO, Final
@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import httpx
 
-from simulator.outputs import Download, TransferEnd, Upload
+from simulator.outputs import Cause, Download, TransferEnd, Upload
 
 PIECE_BYTES: Final = 65_536
 STALL_S: Final = 30.0  # without a single byte
@@ -33,6 +33,10 @@ _PLAIN: Final = {"Accept-Encoding": "identity"}
 
 class _Failed(Exception):
     """A transfer failed; the message is for people."""
+
+    def __init__(self, message: str, cause: Cause = Cause.OTHER) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class Cancelled(Exception):
@@ -75,8 +79,13 @@ class Partial:
         self._file.close()
 
 
-def download(url: str, came: Partial, is_cancelled: Callable[[], bool]) -> TransferEnd:
+def download(
+    url: str, came: Partial, is_cancelled: Callable[[], bool], roots_pem: Sequence[str] = ()
+) -> TransferEnd:
     """Fetch a file, going on where `came` ended if that can be.
+
+    Args:
+        roots_pem: certificates to trust an HTTPS server by, beside the usual ones.
 
     Raises:
         Cancelled: `is_cancelled` said so.
@@ -90,21 +99,26 @@ def download(url: str, came: Partial, is_cancelled: Callable[[], bool]) -> Trans
     try:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https"):
-            _download_http(url, came, take)
+            _download_http(url, came, take, roots_pem)
         elif parts.scheme == "ftp":
             _download_ftp(parts, came, take)
         else:
-            raise _Failed(f"{parts.scheme or 'an address without scheme'} is not supported")
+            raise _unsupported(parts)
     except _PROBLEMS as exc:
-        return TransferEnd(problem=_words(exc), size_bytes=came.size_bytes)
+        return TransferEnd(problem=_words(exc), cause=_cause_of(exc), size_bytes=came.size_bytes)
     return TransferEnd(size_bytes=came.size_bytes, sha256=came.sha256().hex())
 
 
-def upload(order: Upload, is_cancelled: Callable[[], bool]) -> TransferEnd:
+def upload(
+    order: Upload, is_cancelled: Callable[[], bool], roots_pem: Sequence[str] = ()
+) -> TransferEnd:
     """Send a file into a directory.
 
     An HTTP address that does not end with a slash is taken for the file's own. PUT is tried first,
     then POST, where the server does not do that.
+
+    Args:
+        roots_pem: certificates to trust an HTTPS server by, beside the usual ones.
 
     Raises:
         Cancelled: `is_cancelled` said so.
@@ -119,26 +133,45 @@ def upload(order: Upload, is_cancelled: Callable[[], bool]) -> TransferEnd:
     try:
         parts = urlsplit(order.directory)
         if parts.scheme in ("http", "https"):
-            _upload_http(order, content)
+            _upload_http(order, content, roots_pem)
         elif parts.scheme == "ftp":
             _upload_ftp(parts, order.file_name, content())
         else:
-            raise _Failed(f"{parts.scheme or 'an address without scheme'} is not supported")
+            raise _unsupported(parts)
     except _PROBLEMS as exc:
-        return TransferEnd(problem=_words(exc))
+        return TransferEnd(problem=_words(exc), cause=_cause_of(exc))
     return TransferEnd(size_bytes=order.size_bytes)
 
 
 # --- HTTP ----------------------------------------------------------------------------------------
 
 
-def _client() -> httpx.Client:
+def _client(roots_pem: Sequence[str]) -> httpx.Client:
+    trust = httpx.create_ssl_context(trust_env=False)
+    roots = "\n".join(roots_pem).strip()
+    if roots:
+        trust.load_verify_locations(cadata=roots)
     # Charge points know no proxies of this machine.
-    return httpx.Client(follow_redirects=True, timeout=STALL_S, trust_env=False)
+    return httpx.Client(follow_redirects=True, timeout=STALL_S, trust_env=False, verify=trust)
 
 
-def _download_http(url: str, came: Partial, take: Callable[[bytes], None]) -> None:
-    with _client() as client:
+def _refused(response: httpx.Response) -> _Failed:
+    causes: dict[int, Cause] = {
+        httpx.codes.BAD_REQUEST: Cause.BAD_MESSAGE,
+        httpx.codes.UNAUTHORIZED: Cause.DENIED,
+        httpx.codes.FORBIDDEN: Cause.DENIED,
+        httpx.codes.METHOD_NOT_ALLOWED: Cause.NOT_SUPPORTED,
+        httpx.codes.NOT_IMPLEMENTED: Cause.NOT_SUPPORTED,
+    }
+    status = response.status_code
+    message = f"the server answered {status} {response.reason_phrase}"
+    return _Failed(message, causes.get(status, Cause.OTHER))
+
+
+def _download_http(
+    url: str, came: Partial, take: Callable[[bytes], None], roots_pem: Sequence[str]
+) -> None:
+    with _client(roots_pem) as client:
         if came.size_bytes and came.tag:
             headers = {
                 **_PLAIN,
@@ -170,7 +203,7 @@ def _take_response(response: httpx.Response, came: Partial, take: Callable[[byte
         length = response.headers.get("content-length", "")
         expected = int(length) if length.isdecimal() else -1
     else:
-        raise _Failed(f"the server answered {response.status_code} {response.reason_phrase}")
+        raise _refused(response)
     if response.headers.get("content-encoding", "identity") != "identity":
         raise _Failed("the server encoded the file though nobody asked")
     digest = _told_digest(response)
@@ -198,13 +231,15 @@ def _told_digest(response: httpx.Response) -> bytes | None:
     return None
 
 
-def _upload_http(order: Upload, content: Callable[[], Iterator[bytes]]) -> None:
+def _upload_http(
+    order: Upload, content: Callable[[], Iterator[bytes]], roots_pem: Sequence[str]
+) -> None:
     url = order.directory
     if urlsplit(url).path.endswith("/"):
         parts = urlsplit(url)
         url = parts._replace(path=parts.path + quote(order.file_name)).geturl()
     headers = {"Content-Length": str(order.size_bytes), "Content-Type": "application/octet-stream"}
-    with _client() as client:
+    with _client(roots_pem) as client:
         for method in ("PUT", "POST"):
             response = client.request(method, url, content=content(), headers=headers)
             if response.status_code not in (
@@ -213,7 +248,7 @@ def _upload_http(order: Upload, content: Callable[[], Iterator[bytes]]) -> None:
             ):
                 break
     if not response.is_success:
-        raise _Failed(f"the server answered {response.status_code} {response.reason_phrase}")
+        raise _refused(response)
 
 
 # --- FTP -----------------------------------------------------------------------------------------
@@ -281,6 +316,32 @@ _PROBLEMS: Final[tuple[type[Exception], ...]] = (
 )
 
 
+# FTP replies, RFC 959 §4.2.1, and what they say of an upload.
+_FTP_CAUSES: Final = {
+    "500": Cause.BAD_MESSAGE,
+    "501": Cause.BAD_MESSAGE,
+    "502": Cause.NOT_SUPPORTED,
+    "504": Cause.NOT_SUPPORTED,
+    "530": Cause.DENIED,
+    "532": Cause.DENIED,
+    "550": Cause.DENIED,
+    "553": Cause.DENIED,
+}
+
+
+def _unsupported(parts: SplitResult) -> _Failed:
+    scheme = parts.scheme or "an address without scheme"
+    return _Failed(f"{scheme} is not supported", Cause.NOT_SUPPORTED)
+
+
+def _cause_of(exc: Exception) -> Cause:
+    if isinstance(exc, _Failed):
+        return exc.cause
+    if isinstance(exc, ftplib.error_perm):
+        return _FTP_CAUSES.get(str(exc)[:3], Cause.OTHER)
+    return Cause.OTHER
+
+
 def _words(exc: Exception) -> str:
     if isinstance(exc, _Failed):
         return str(exc)
@@ -294,6 +355,9 @@ class Transfers:
     """The transfers of one station, each in a thread.
 
     Nobody waits for the thread of a cancelled one; it ends with the next piece.
+
+    Attributes:
+        roots_pem: certificates to trust HTTPS servers by, beside the usual ones.
     """
 
     def __init__(self, report: Callable[[int, TransferEnd], None]) -> None:
@@ -302,6 +366,7 @@ class Transfers:
         Args:
             report: told how a transfer went, in its thread; not of cancelled ones.
         """
+        self.roots_pem: Sequence[str] = ()
         self._report = report
         self._running: dict[int, threading.Event] = {}
         self._job = 0
@@ -314,7 +379,7 @@ class Transfers:
         work = (
             self._download(order, cancelled.is_set)
             if isinstance(order, Download)
-            else partial(upload, order, cancelled.is_set)
+            else partial(upload, order, cancelled.is_set, self.roots_pem)
         )
 
         def run() -> None:
@@ -352,11 +417,11 @@ class Transfers:
                 self._partial.close()
             self._partial = Partial()
             self._job = order.job
-        came, before = self._partial, self._last_download
+        came, before, roots_pem = self._partial, self._last_download, self.roots_pem
 
         def work() -> TransferEnd:
             if before is not None:
                 before.join()  # a cancelled one may still write to the same file
-            return download(order.url, came, is_cancelled)
+            return download(order.url, came, is_cancelled, roots_pem)
 
         return work

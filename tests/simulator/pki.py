@@ -15,8 +15,8 @@ from cryptography.x509.oid import NameOID
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
-BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-END = datetime(2027, 1, 1, tzinfo=UTC)
+BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
+END = datetime(2090, 1, 1, tzinfo=UTC)
 FIRMWARE = b"firmware 2.5.1"
 
 

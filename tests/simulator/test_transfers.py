@@ -7,23 +7,27 @@ import base64
 import hashlib
 import json
 import re
+import ssl
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from cryptography import x509
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from simulator.charge_point import ChargePoint
 from simulator.client import Endpoint, Station
-from simulator.outputs import Download, TransferEnd, Upload
+from simulator.outputs import Cause, Download, TransferEnd, Upload
 from simulator.transfers import PIECE_BYTES, Cancelled, Partial, Transfers, download, upload
+from tests.simulator import pki
 
 with warnings.catch_warnings():
     # Of asyncore, which Python 3.12 took out; the package brings its own from there on.
@@ -269,6 +273,32 @@ def test_refused_download(site: Site, came: Partial, status: int, words: str) ->
     assert words in fetch(f"{site.url}/f.bin", came).problem
 
 
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_https_by_a_root_of_its_own(
+    site: Site, came: Partial, tmp_path: Path, is_trusted: bool
+) -> None:
+    """A server with a certificate of an installed root is trusted, and nobody else's."""
+    root = pki.make_root()
+    key = pki.ec_key()
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = root.issue(key.public_key(), pki.name("localhost"), extensions=(names,))
+    (tmp_path / "chain.pem").write_text(pki.pem(certificate))
+    (tmp_path / "key.pem").write_text(pki.key_pem(key))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "chain.pem", tmp_path / "key.pem")
+    handler = type("TlsHandler", (Handler,), {"site": site})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        roots = (root.pem,) if is_trusted else ()
+        end = download(f"https://127.0.0.1:{server.server_port}/f.bin", came, NEVER, roots)
+        server.shutdown()
+        thread.join()
+    assert end.sha256 == (SHA256 if is_trusted else "")
+    assert ("CERTIFICATE_VERIFY_FAILED" in end.problem) is not is_trusted
+
+
 def test_encoded_file_is_no_firmware(site: Site, came: Partial) -> None:
     """A server that compresses although nobody asked is not believed."""
     site.headers["Content-Encoding"] = "gzip"
@@ -314,17 +344,35 @@ def test_upload_where_only_post_is_done(site: Site) -> None:
     assert site.files == {"POST /logs/a%20b.log": b"hello"}
 
 
-@pytest.mark.parametrize("status", [400, 409, 413, 500])
-def test_refused_upload(site: Site, status: int) -> None:
-    """Any other answer but success is a failure."""
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        (400, Cause.BAD_MESSAGE),
+        (401, Cause.DENIED),
+        (403, Cause.DENIED),
+        (405, Cause.NOT_SUPPORTED),
+        (409, Cause.OTHER),
+        (413, Cause.OTHER),
+        (500, Cause.OTHER),
+        (501, Cause.NOT_SUPPORTED),
+        (599, Cause.OTHER),
+    ],
+)
+def test_refused_upload(site: Site, status: int, cause: Cause) -> None:
+    """Any other answer but success is a failure, and some of them say more."""
     site.status = status
-    assert str(status) in send(f"{site.url}/logs/").problem
+    end = send(f"{site.url}/logs/")
+    assert str(status) in end.problem
+    assert end.cause is cause
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "ftp://127.0.0.1:1/", "sftp://h/", ""])
 def test_upload_to_nowhere(url: str) -> None:
     """What cannot be sent at all is a failure with words, no exception."""
-    assert send(url).problem
+    end = send(url)
+    assert end.problem
+    is_known = url.startswith(("http:", "ftp:"))
+    assert end.cause is (Cause.OTHER if is_known else Cause.NOT_SUPPORTED)
 
 
 def test_cancelled_upload(site: Site) -> None:
@@ -350,8 +398,10 @@ def test_ftp_upload(tmp_path: Path) -> None:
 def test_ftp_upload_that_is_refused(tmp_path: Path, place: str) -> None:
     """A wrong password, none, or a directory that is not there: a failure without the password."""
     with ftp_server(tmp_path) as port:
-        problem = send("ftp://" + place.format(f"127.0.0.1:{port}")).problem
+        end = send("ftp://" + place.format(f"127.0.0.1:{port}"))
+    problem = end.problem
     assert problem
+    assert end.cause is Cause.DENIED
     assert "p@ss" not in problem
     assert "wrong" not in problem
     assert list(tmp_path.iterdir()) == []
