@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 from csms import app, config
 from csms.config import OPTIONS, ConfigError, Settings
 from csms.credentials import api_token_digest, new_api_token
+from csms.domain.scopes import Scope
 from csms.storage import api_tokens
 from csms.storage.errors import StorageError
 from csms.storage.store import Store
@@ -128,15 +129,29 @@ def _with_database(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @token.command("add")
 @click.argument("name")
+@click.option(
+    "--scope",
+    type=click.Choice([scope.value for scope in Scope]),
+    default=Scope.MANAGE.value,
+    show_default=True,
+    help="read: look; operate: also command charge points and issue tags; manage: also decide who"
+    " is let in, with what, and what runs on charge points.",
+)
 @_with_database
-def add_token(name: str, config_file: Path | None, database: str | None) -> None:
+def add_token(name: str, scope: str, config_file: Path | None, database: str | None) -> None:
     """Make a token called NAME and print it; it cannot be shown again."""
     if not name.strip() or not name.isprintable() or len(name) > 100:
         raise WrongUse(f"{name!r} is no name for a token: 1 to 100 printable characters")
     fresh = new_api_token()
     is_added = _in_database(
         _load(config_file, {"database": database}),
-        partial(api_tokens.add, name=name, digest=api_token_digest(fresh), at=datetime.now(UTC)),
+        partial(
+            api_tokens.add,
+            name=name,
+            digest=api_token_digest(fresh),
+            at=datetime.now(UTC),
+            scope=Scope(scope),
+        ),
     )
     if not is_added:
         raise WrongUse(f"there is or was a token called {name!r}; take another name")
@@ -146,10 +161,10 @@ def add_token(name: str, config_file: Path | None, database: str | None) -> None
 @token.command("list")
 @_with_database
 def list_tokens(config_file: Path | None, database: str | None) -> None:
-    """List the tokens: name, when made, when revoked."""
+    """List the tokens: name, scope, when made, when revoked."""
     for one in _in_database(_load(config_file, {"database": database}), api_tokens.everything):
         end = "" if one.revoked_at is None else f"\trevoked {one.revoked_at:{TIME_FORMAT}}"
-        click.echo(f"{one.name}\tmade {one.created_at:{TIME_FORMAT}}{end}")
+        click.echo(f"{one.name}\t{one.scope}\tmade {one.created_at:{TIME_FORMAT}}{end}")
 
 
 @token.command("revoke")

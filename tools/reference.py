@@ -15,6 +15,7 @@ from csms.cli import main as csms
 from csms.config import OPTIONS
 from csms.web import files, health
 from csms.web.api import V1_MODULES
+from csms.web.scopes import MANAGING_ACTIONS, required_scope
 from harness.checks import CHECKS, SURROUNDINGS
 from harness.cli import main as preflight
 from harness.schemas import _HOLES
@@ -110,13 +111,17 @@ JSON in camelCase, below the address that `csms serve` prints. Everything but he
 `Authorization: Bearer …` with a token of `csms token add NAME` or `CSMS_API_TOKEN`. The full
 description is served as `/openapi.json`. A slash in an identity is written `%2F`.
 
+A token has a scope: `read`, `operate`, which includes it, or `manage`, which includes both; that of
+`CSMS_API_TOKEN` is `manage`. Too small a scope is a 403. Files (`/files/…`) are for charge points:
+the random part of the path is their token.
+
 Problems are `application/problem+json` (RFC 9457). A command answers 200 with the charge point's
 own answer, or a problem: 404 unknown charge point or action, 409 offline or the connection lost,
 422 invalid payload, 429 too many commands waiting, 502 the charge point answered CALLERROR, 504 it
 did not answer in time.
 
 """.splitlines()
-    yield from head("Request", "What it does")
+    yield from head("Request", "What it does", "Scope")
     app = FastAPI()
     v1 = APIRouter(prefix="/api/v1")
     for module in V1_MODULES:
@@ -126,7 +131,16 @@ did not answer in time.
     app.include_router(files.router)
     for path, methods in app.openapi()["paths"].items():
         for method, facts in methods.items():
-            yield row(f"`{method.upper()} {path}`", facts["summary"])
+            yield row(f"`{method.upper()} {path}`", facts["summary"], _scope(method, path))
+
+
+def _scope(method: str, path: str) -> str:
+    if not path.startswith("/api/"):
+        return ""
+    if path.endswith("/commands/{action}"):
+        managing = ", ".join(sorted(MANAGING_ACTIONS))
+        return f"`operate`; `manage` for {managing}"
+    return f"`{required_scope(method.upper(), path)}`"
 
 
 def checks_page() -> Iterator[str]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from csms.domain.meter_values import Sample, samples
+from csms.domain.scopes import Scope
 
 
 class RegistrationStatus(StrEnum):
@@ -303,3 +304,4 @@ class ApiToken:
     digest: str
     created_at: datetime
     revoked_at: datetime | None
+    scope: Scope

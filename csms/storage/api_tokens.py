@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from csms.domain.model import ApiToken
+from csms.domain.scopes import Scope
 from csms.storage.database import insert
 from csms.storage.tables import api_tokens
 
@@ -22,9 +23,11 @@ _REVOKE = (
 )
 
 
-def add(connection: Connection, *, name: str, digest: str, at: datetime) -> bool:
+def add(
+    connection: Connection, *, name: str, digest: str, at: datetime, scope: Scope = Scope.MANAGE
+) -> bool:
     """Keep a new token; False where the name is taken, also by a revoked one."""
-    row = {"name": name, "digest": digest, "created_at": at}
+    row = {"name": name, "digest": digest, "created_at": at, "scope": scope.value}
     return connection.execute(_ADD, row).rowcount > 0
 
 
@@ -46,4 +49,4 @@ def everything(connection: Connection) -> list[ApiToken]:
 
 
 def _api_token(row: Row[Any]) -> ApiToken:
-    return ApiToken(row.name, row.digest, row.created_at, row.revoked_at)
+    return ApiToken(row.name, row.digest, row.created_at, row.revoked_at, Scope(row.scope))

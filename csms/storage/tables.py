@@ -357,6 +357,7 @@ api_tokens = Table(
     Column("digest", Text, nullable=False, unique=True),
     Column("created_at", UtcDateTime, nullable=False),
     Column("revoked_at", UtcDateTime),
+    Column("scope", Text, nullable=False, server_default="manage"),
 )
 
 security_events = Table(

@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI, Security
 from fastapi.security import HTTPBearer
 from starlette.types import ASGIApp
 
+from csms.domain.model import ApiToken
 from csms.storage import api_tokens
 from csms.version import version
 from csms.web import (
@@ -98,7 +99,8 @@ def create_api(services: Services, *, api_token: str | None) -> ASGIApp:
     app.include_router(health.router)
     app.include_router(files.router)
 
-    async def is_known(digest: str) -> bool:
-        return await services.store.read(partial(api_tokens.find_valid, digest=digest)) is not None
+    async def find(digest: str) -> ApiToken | None:
+        return await services.store.read(partial(api_tokens.find_valid, digest=digest))
 
-    return Gate(app, api_token=api_token, is_known=is_known)
+    note = partial(services.security_events.note, None)
+    return Gate(app, api_token=api_token, find=find, note=note)

@@ -1,4 +1,4 @@
-"""What every request passes before a route sees it: the path as sent, and the bearer token.
+"""What every request passes before a route sees it: the path as sent, the bearer token, its scope.
 
 An ASGI layer and not a dependency, because the framework parses a body before it solves
 dependencies: nobody without a token makes us read one.
@@ -10,12 +10,16 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Request
 
 from csms.credentials import api_token_digest
+from csms.domain.model import ApiToken
+from csms.domain.scopes import Scope
 from csms.storage.errors import StorageError
 from csms.web import problems
 from csms.web.problems import Problem
+from csms.web.scopes import required_scope
 
 OPEN_PATHS: Final = frozenset({"/health/live", "/health/ready", "/openapi.json"})
 FILES: Final = "/files/"  # for charge points: a secret in the path is their token
@@ -27,12 +31,13 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class Gate:
-    """Lets requests with a valid bearer token through, and those for `OPEN_PATHS` and `FILES`.
+    """Lets requests with a good bearer token through, and those for `OPEN_PATHS` and `FILES`.
 
     Args:
         app: what is behind the gate.
-        api_token: the token from the settings, if any.
-        is_known: tells whether the digest of a token is that of a live one.
+        api_token: the token from the settings, if any; it is good for everything.
+        find: returns the live token with this digest.
+        note: takes a security event: its type, what happened, and the address.
     """
 
     def __init__(
@@ -40,13 +45,15 @@ class Gate:
         app: ASGIApp,
         *,
         api_token: str | None,
-        is_known: Callable[[str], Awaitable[bool]],
+        find: Callable[[str], Awaitable[ApiToken | None]],
+        note: Callable[[str, str, str | None], None],
     ) -> None:
         self._app = app
         self._api_token_digest = None if api_token is None else api_token_digest(api_token)
-        self._is_known = is_known
+        self._find = find
+        self._note = note
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -72,7 +79,7 @@ class Gate:
         except Exception:  # answered with a problem already
             _logger.exception("%s %s failed", scope["method"], scope["path"])
 
-    async def _refusal(self, scope: Scope) -> Problem | None:
+    async def _refusal(self, scope: Request) -> Problem | None:
         values = [value for name, value in scope["headers"] if name == b"authorization"]
         scheme, _, token = (values[0] if len(values) == 1 else b"").partition(b" ")
         if scheme.lower() != b"bearer" or not token.strip():
@@ -83,8 +90,7 @@ class Gate:
         ):
             return None
         try:
-            if await self._is_known(digest):
-                return None
+            known = await self._find(digest)
         except StorageError as error:
             return Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -92,17 +98,35 @@ class Gate:
                 f"the token cannot be checked: {error}",
                 headers={"Retry-After": "1"},
             )
-        return _unauthorized("this token is unknown or was revoked")
+        address = None if scope["client"] is None else scope["client"][0]
+        if known is None:
+            self._note("InvalidApiToken", "a token that is unknown or was revoked", address)
+            return _unauthorized("this token is unknown or was revoked")
+        required = required_scope(scope["method"], scope["path"])
+        if not known.scope.includes(required):
+            return _forbidden(known, required)
+        return None
 
 
-def _is_streamed(scope: Scope) -> bool:
+def _forbidden(token: ApiToken, required: Scope) -> Problem:
+    challenge = f'Bearer realm="csms", error="insufficient_scope", scope="{required}"'
+    return Problem(
+        HTTPStatus.FORBIDDEN,
+        "forbidden",
+        f"this wants the scope {required}, and the token {token.name!r} has {token.scope};"
+        f" `csms token add NAME --scope {required}` makes one",
+        headers={"WWW-Authenticate": challenge},  # RFC 6750 §3.1
+    )
+
+
+def _is_streamed(scope: Request) -> bool:
     return any(
         scope["method"] == method and scope["path"].startswith(prefix)
         for method, prefix in STREAMED
     )
 
 
-def _announced_bytes(scope: Scope) -> int:
+def _announced_bytes(scope: Request) -> int:
     values = [value for name, value in scope["headers"] if name == b"content-length"]
     return int(values[0]) if values else 0  # the server has checked that it is a number
 

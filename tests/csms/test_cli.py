@@ -58,8 +58,24 @@ def test_token_is_shown_once_and_kept_as_digest(database: str, tmp_path: Path) -
     assert token.startswith("csms_")
     assert token.encode() not in content
     assert api_token_digest(token).encode() in content
-    assert listed.startswith("ci\tmade 20")
+    assert listed.startswith("ci\tmanage\tmade 20")
     assert token not in listed
+
+
+@pytest.mark.parametrize("scope", ["read", "operate", "manage"])
+def test_token_has_the_scope_it_was_made_with(database: str, scope: str) -> None:
+    """The list shows it."""
+    _run("token", "add", "ci", "--scope", scope, "--database", database)
+
+    assert _run("token", "list", "--database", database).stdout.startswith(f"ci\t{scope}\t")
+
+
+def test_unknown_scope_is_refused(database: str) -> None:
+    """With those there are."""
+    result = _run("token", "add", "ci", "--scope", "all", "--database", database)
+
+    assert result.exit_code == 2
+    assert "'read', 'operate', 'manage'" in result.stderr
 
 
 def test_token_is_revoked_once(database: str) -> None:
