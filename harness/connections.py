@@ -140,7 +140,7 @@ class Connections:
             StepFailed: it was not.
         """
         shown, offer = await self._offered(step)
-        station = self.station
+        station, before = self.station, self._wire.connection
         if not self._wire.is_open:
             await station.wait_closed()  # the old one's tasks may still be ending
         elif step.beside:
@@ -157,7 +157,7 @@ class Connections:
             self._evidence.note("password_encoding", shown.encoding.value)
         self.shown = shown
         if station is not self.station:
-            self._evidence.superseded.add(self.station.connections)
+            self._evidence.superseded.add(before)
             self.left_behind.append(self.station)
             self.station = station
         self._begin_ping()

@@ -19,6 +19,7 @@ _NORMAL: Final = frozenset({1000, 1001})  # RFC 6455 §7.4.1: normal, going away
 # Codes with which our side ends a connection on which the peer broke the protocol.
 _PEER_AT_FAULT: Final = frozenset({1002, 1003, 1007, 1009})
 _ENDED_BY_CSMS: Final = frozenset({RefusalKind.ALERT, RefusalKind.EOF, RefusalKind.RESET})
+_AFTER_TCP: Final = frozenset({Phase.TLS, Phase.HTTP})  # it took the connection before
 _WHO_IS_IT: Final = "; check its password under `identities`"
 _REMEDY: Final = {
     "401": _WHO_IS_IT,
@@ -72,10 +73,10 @@ def _refused(event: Event, index: int, *, is_first: bool) -> Finding:
     kind = refusal_kind(event.detail)
     if kind is RefusalKind.NOT_TRUSTED:
         return replace(not_trusted(reason), event=index)
-    if event.detail.get("phase") == Phase.TLS and kind in _ENDED_BY_CSMS:
+    if event.detail.get("phase") in _AFTER_TCP and kind in _ENDED_BY_CSMS:
         return finding(
             "handshake.refused",
-            f"The CSMS refused the connection in TLS: {reason}.",
+            f"The CSMS refused the connection: {reason}.",
             expected="HTTP 101",
             actual=reason,
             event=index,

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from harness.expressions import STANDARD_VARIABLES, is_reference
 from harness.certificates import LEAST_KEY_BITS
+from harness.expressions import STANDARD_VARIABLES, is_reference
 from harness.grammar import NAME
 from harness.matching import compiled
 from harness.model import Check, Fields, Items, Json, Operator, Pattern, Value

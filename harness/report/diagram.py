@@ -17,6 +17,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from harness.report.frames import Frame, FrameKind, printable, printable_lines, read_frames
+from harness.report.life import words_of
 from harness.results import CaseResult, Finding, Severity, StepResult, Verdict
 from simulator.trace import Direction, Event, EventKind
 
@@ -244,29 +245,9 @@ class _Drawing:
         self.y += 44
 
     def _life(self, event: Event, findings: Sequence[Finding]) -> None:
-        detail = event.detail
-        match event.kind:
-            case EventKind.OPENED:
-                protocol = detail.get("subprotocol") or "no subprotocol"
-                label = f"WebSocket {event.connection} open · {protocol}"
-            case EventKind.REFUSED:
-                words = (detail.get("status"), detail.get("reason"))
-                label = "handshake refused · " + " ".join(str(word) for word in words if word)
-            case EventKind.CLOSED:
-                words = (detail.get("code"), detail.get("reason"))
-                by = {
-                    "csms": "closed by the CSMS",
-                    "charge_point": "closed by us",
-                    "dropped": "cut by us",
-                }
-                label = f"{by.get(str(detail.get('by')), 'connection lost')} · " + " ".join(
-                    str(word) for word in words if word
-                )
-            case _:
-                label = f"{event.kind.value} · {event.text[:40]}"
         worst = _worst(findings)
         paint = worst.value if worst else "muted"
-        label = _cut(printable(label, limit=300), 70).rstrip(" ·")
+        label = _cut(words_of(event), 96)
         width = 6.6 * _columns(label) + 24
         y = self.y + 18
         stroke = f"stroke-{worst.value}" if worst else "edge"

@@ -10,6 +10,7 @@ from typing import Final
 
 from harness.model import CaseSet, Position
 from harness.report.frames import printable, printable_lines, read_frames
+from harness.report.life import words_of
 from harness.results import CaseResult, Finding, Severity, Verdict
 from simulator.trace import Direction, Event, EventKind
 
@@ -111,7 +112,5 @@ def frame_lines(events: Sequence[Event], *, limit: int | None = _SHOWN_TEXT) -> 
             arrow = "→" if event.direction is Direction.SENT else "←"
             lines[index] = f"{time}  {arrow} {printable(event.text, limit=limit)}"
         else:
-            detail = " ".join(f"{name}={value}" for name, value in event.detail.items())
-            words = printable(f"{event.kind.value} {detail}", limit=limit)
-            lines[index] = f"{time}  · {words.rstrip()}"
+            lines[index] = f"{time}  · {words_of(event)}"
     return lines
