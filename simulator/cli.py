@@ -13,18 +13,18 @@ import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 import click
 from rich.console import Console
 
 from simulator.boot import Registration
 from simulator.charge_point import DEFAULT_POWER_W, ChargePoint
-from simulator.client import Endpoint, HandshakeRefused, Station
+from simulator.client import HandshakeRefused, Station
 from simulator.commands import Command, CommandError, parse_line
 from simulator.console import Display
-from simulator.errors import LocalProtocolError
+from simulator.endpoint_options import WayIn, endpoint_options, read_way_in
+from simulator.errors import CannotOffer, LocalProtocolError
 from simulator.outputs import ScriptedAnswer
 from simulator.persona import Persona, make_persona
 from simulator.trace import Event
@@ -32,7 +32,6 @@ from simulator.transport import read_clock
 
 RESTART_S: Final = 1.0  # what a restart takes until the charge point is back on the line
 MAX_BACK_OFF_S: Final = 60.0
-PASSWORD_VARIABLE: Final = "PREFLIGHT_PASSWORD"  # noqa: S105 - the variable's name, not a secret
 
 _ENDED = (Registration.ACCEPTED, Registration.PENDING, Registration.REJECTED, Registration.FAILED)
 
@@ -43,7 +42,7 @@ class Session:
     def __init__(
         self,
         charge_point: ChargePoint,
-        endpoint: Endpoint,
+        way_in: WayIn,
         display: Display,
         persona: Persona,
         *,
@@ -57,14 +56,16 @@ class Session:
         self._is_registered = asyncio.Event()
         self._may_connect = asyncio.Event()
         self._has_network = True
+        self._was_let_in = False
         self.station = Station(
             charge_point,
-            endpoint,
+            way_in.endpoint,
             record=self._record,
             is_active=True,
             on_notice=display.notice,
+            endpoints=way_in.endpoints,
         )
-        self.refused: HandshakeRefused | None = None
+        self.refused: HandshakeRefused | CannotOffer | None = None
 
     def _record(self, event: Event) -> None:
         self._display.event(event)
@@ -162,8 +163,11 @@ class Session:
                 continue
             try:
                 await self.station.connect()
-            except HandshakeRefused as exc:
-                if not self._retries:
+            except (HandshakeRefused, CannotOffer) as exc:
+                if isinstance(exc, CannotOffer):  # no event tells of it: nothing left
+                    self._display.problem(str(exc))
+                # A charge point that was let in once goes on: new credentials may be refused.
+                if not self._retries and not self._was_let_in:
                     self.refused = exc
                     return
                 failures += 1
@@ -172,6 +176,7 @@ class Session:
                 self._display.notice(f"trying again in {pause_s:.0f} s")
                 await asyncio.sleep(pause_s)
             else:
+                self._was_let_in = True
                 failures = 0
                 await self.station.wait_closed()
                 await asyncio.sleep(RESTART_S if self._has_network else 0)
@@ -207,19 +212,6 @@ async def _script_lines(path: str, text: str) -> AsyncIterator[tuple[str, str]]:
         yield f"{path}:{number}: ", line
 
 
-def _read_password(text: str | None) -> bytes | None:
-    """Return the bytes of a password; ``hex:`` marks hexadecimal digits."""
-    if text is None:
-        return None
-    if not text.startswith("hex:"):
-        return text.encode()
-    try:
-        return bytes.fromhex(text.removeprefix("hex:"))
-    except ValueError as exc:
-        message = "after hex: come hexadecimal digits"
-        raise click.BadParameter(message, param_hint="--password") from exc
-
-
 def _read_keys(pairs: tuple[str, ...]) -> Mapping[str, str]:
     keys = {}
     for pair in pairs:
@@ -245,14 +237,8 @@ def _check_script(path: Path) -> str:
 
 
 @click.command()
-@click.option("--url", required=True, help="Address of the CSMS, without the identity.")
+@endpoint_options
 @click.option("--id", "identity", help="Identity of the charge point; made up without.")
-@click.option(
-    "--password",
-    envvar=PASSWORD_VARIABLE,
-    show_envvar=True,
-    help="For Basic authentication; hex:00ff… for raw bytes. Better given in the environment.",
-)
 @click.option("--connectors", type=click.IntRange(1, 100), default=2, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Decides all made-up names.")
 @click.option(
@@ -268,10 +254,9 @@ def _check_script(path: Path) -> str:
 @click.pass_context
 def simulate(
     context: click.Context,
+    /,
     *,
-    url: str,
     identity: str | None,
-    password: str | None,
     connectors: int,
     seed: int,
     script: Path | None,
@@ -280,6 +265,7 @@ def simulate(
     power: float,
     milliseconds: bool,
     shows_raw: bool,
+    **where: Any,
 ) -> None:
     """Play a charge point: plug cables, present cards, break things, watch the frames.
 
@@ -287,32 +273,28 @@ def simulate(
     input is no terminal, each line waits until all answers are there, and the first line that
     cannot be done ends the run.
     """
-    if urlsplit(url).scheme not in ("ws", "wss") or not urlsplit(url).netloc:
-        raise click.BadParameter(
-            f"expected ws://host:port/path or wss://…, not {url!r}", param_hint="--url"
-        )
     text = None if script is None else _check_script(script)
     persona = make_persona(seed)
     display = Display(Console(highlight=False), shows_raw=shows_raw)
+    name = identity or persona.identity
+    way_in = read_way_in(name, **where)
     try:
         charge_point = ChargePoint(
-            identity or persona.identity,
+            name,
             connectors=connectors,
             serial_number=persona.serial_number,
-            keys=_read_keys(keys),
+            keys={"SecurityProfile": str(way_in.profile), **_read_keys(keys)},
             has_fixed_cable=fixed_cable,
             power_w=power,
             milliseconds=milliseconds,
+            **way_in.security,
         )
     except LocalProtocolError as exc:
         raise click.UsageError(str(exc)) from exc
-    endpoint = Endpoint(url, charge_point.identity, _read_password(password))
     is_interactive = text is None and sys.stdin.isatty()
 
     async def run() -> int:
-        session = Session(
-            charge_point, endpoint, display, persona, retries=is_interactive, seed=seed
-        )
+        session = Session(charge_point, way_in, display, persona, retries=is_interactive, seed=seed)
         lines = _typed_lines() if text is None else _script_lines(str(script), text)
         display.welcome(charge_point, persona, gives_hints=is_interactive)
         return await session.run(lines, is_interactive=is_interactive)

@@ -26,7 +26,12 @@ _STYLE_OF_STATUS = {
     Status.UNAVAILABLE: "red",
 }
 _MASK = "***"
-_REMEDY_OF_401 = "; its password belongs into PREFLIGHT_PASSWORD"
+_REMEDIES = {
+    "401": "its password belongs into PREFLIGHT_PASSWORD",
+    "not_trusted tls": "--trust names the root to trust, --server-name another name",
+    "not_tls tls": "is it a ws:// address?",
+    "eof tls": "is it a ws:// address?",
+}
 
 
 class Display:
@@ -41,13 +46,15 @@ class Display:
         """Show one event of the trace."""
         match event.kind:
             case EventKind.OPENED:
-                protocol = event.detail["subprotocol"] or "no subprotocol chosen"
+                words = [str(event.detail["subprotocol"] or "no subprotocol chosen")]
+                if isinstance(tls := event.detail.get("tls"), Mapping):
+                    words += [f"{tls['version']} with {tls['suite']}"]
+                    words += ["our certificate shown"] * bool(tls["shows_certificate"])
                 url = event.detail["url"]
-                self._line(event, "═", "green", f"connected to {url} ({protocol})")
+                self._line(event, "═", "green", f"connected to {url} ({', '.join(words)})")
                 self._calls.clear()
             case EventKind.REFUSED:
-                remedy = _REMEDY_OF_401 if event.detail.get("status") == 401 else ""
-                self._line(event, "═", "red", f"no connection: {event.detail['reason']}{remedy}")
+                self._line(event, "═", "red", f"no connection: {_refused(event.detail)}")
             case EventKind.CLOSED:
                 self._line(event, "═", "yellow", _closed(event.detail))
             case EventKind.FRAME:
@@ -209,6 +216,13 @@ def _value(value: object) -> str:
     if isinstance(value, str):
         return value if value and value.isprintable() and " " not in value else json.dumps(value)
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _refused(detail: Mapping[str, object]) -> str:
+    remedy = _REMEDIES.get(
+        str(detail.get("status") or f"{detail.get('kind')} {detail.get('phase')}")
+    )
+    return f"{detail['reason']}; {remedy}" if remedy else str(detail["reason"])
 
 
 def _closed(detail: Mapping[str, object]) -> str:

@@ -6,6 +6,7 @@ for, `CannotOffer` is raised, so that nobody takes our own inability for a serve
 
 from __future__ import annotations
 
+import re
 import ssl
 import tempfile
 import warnings
@@ -36,6 +37,7 @@ _PYTHON_VERSION: Final = {
     TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2,
     TlsVersion.TLS_1_3: ssl.TLSVersion.TLSv1_3,
 }
+_SOURCE_LINE: Final = re.compile(r" \(_ssl\.c:\d+\)$", re.ASCII)
 # Below this strength OpenSSL offers a suite at security level 0 alone.
 _WEAK_BITS: Final = 112
 _READ_BYTES: Final = 65_536
@@ -225,10 +227,10 @@ def _no_password() -> str:
 
 
 def _words(exc: Exception) -> str:
-    """Return what is wrong without OpenSSL's line numbers."""
+    """Return what is wrong without the line of code that found it."""
     if isinstance(exc, ssl.SSLError) and exc.reason:
         return exc.reason.lower().replace("_", " ")
-    return str(exc)
+    return _SOURCE_LINE.sub("", str(exc))
 
 
 # --- the connection ------------------------------------------------------------------------------

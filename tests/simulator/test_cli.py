@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from simulator.cli import simulate
+from tests import miniature_pki as pki
+from tests.simulator.tls_rig import client_credentials, root_pem, server_context
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "play-a-charge-point.md"
 
@@ -38,6 +41,7 @@ class Csms:
         self.received: list[list[Any]] = []
         self.headers: list[dict[str, str]] = []
         self.url = ""
+        self.command: list[Any] = []
 
     async def handle(self, socket: ServerConnection) -> None:
         """Answer everything; a DataTransfer is followed by a Reset."""
@@ -47,6 +51,9 @@ class Csms:
             if frame[0] == 2:
                 answer = ANSWERS.get(frame[2], {"currentTime": "2026-01-31T12:00:00Z"})
                 await socket.send(json.dumps([3, frame[1], answer]))
+            if self.command and frame[2] == "StatusNotification":
+                await socket.send(json.dumps([2, "c", *self.command]))
+                self.command = []
 
     def look(self, socket: ServerConnection, request: Request) -> Response | None:
         """Note the headers; unknown identities get 404."""
@@ -59,8 +66,8 @@ class Csms:
 
 
 @contextmanager
-def running_csms() -> Iterator[Csms]:
-    """Run a CSMS while the command under test runs in this thread."""
+def running_csms(context: ssl.SSLContext | None = None) -> Iterator[Csms]:
+    """Run a CSMS while the command under test runs in this thread; over TLS with a context."""
     csms, started = Csms(), threading.Event()
     loop, over = asyncio.new_event_loop(), asyncio.Event()
 
@@ -72,8 +79,10 @@ def running_csms() -> Iterator[Csms]:
             subprotocols=[Subprotocol("ocpp1.6")],
             process_request=csms.look,
             close_timeout=0.1,
+            ssl=context,
         ) as server:
-            csms.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ocpp"
+            scheme = "ws" if context is None else "wss"
+            csms.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/ocpp"
             started.set()
             await over.wait()
 
@@ -264,3 +273,135 @@ def test_session_of_the_documentation_works() -> None:
         "StopTransaction",
         "StatusNotification",
     ]
+
+
+# --- security --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def files() -> Mapping[str, str]:
+    """PEM files as somebody would give them."""
+    credentials = client_credentials()
+    texts = {
+        "roots": root_pem(),
+        "stranger": pki.pem(pki.authority("Stranger").root),
+        "certificate": credentials["certificate_chain_pem"],
+        "key": credentials["private_key_pem"],
+        "both": "".join(credentials.values()),
+        "other key": pki.key_pem(pki.key("EC", "somebody else")),
+    }
+    return {name: str(pki.written(f"cli-{name}.pem", text)) for name, text in texts.items()}
+
+
+def test_password_over_tls(files: Mapping[str, str]) -> None:
+    """A password and a wss address are security profile 2; what TLS agreed on is shown."""
+    with running_csms(server_context()) as csms:
+        result = run(
+            *("--url", csms.url, "--id", "A", "--trust", files["roots"], "--password", "secret"),
+            *("--max-tls", "1.2", "--suite", "TLS_RSA_WITH_AES_128_GCM_SHA256"),
+            lines="plug 1\n",
+        )
+
+    assert result.exit_code == 0, result.output
+    assert csms.headers[0]["Authorization"] == "Basic QTpzZWNyZXQ="
+    shown = result.output.replace("\n", " ")
+    assert "TLSv1.2 with TLS_RSA_WITH_AES_128_GCM_SHA256" in " ".join(shown.split())
+    assert "certificate shown" not in result.output
+
+
+@pytest.mark.parametrize("names", [("certificate", "key"), ("both",)])
+def test_certificate_over_tls(files: Mapping[str, str], names: tuple[str, ...]) -> None:
+    """A certificate is security profile 3, and no password goes with it."""
+    options = ("--certificate", "--certificate-key")
+    given = [part for pair in zip(options, names, strict=False) for part in pair]
+    with running_csms(server_context(clients=ssl.CERT_REQUIRED)) as csms:
+        result = run(
+            *("--url", csms.url, "--trust", files["roots"], "--password", "secret"),
+            *[files.get(part, part) for part in given],
+        )
+
+    assert result.exit_code == 0, result.output
+    assert "Authorization" not in csms.headers[0]
+    assert "our certificate shown" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("trust", "server_name", "words"),
+    [
+        ("stranger", "", "in certificate chain; --trust names the root"),
+        ("roots", "csms.example", "it is for 127.0.0.1, not for csms.example"),
+    ],
+)
+def test_server_that_is_not_trusted(
+    files: Mapping[str, str], trust: str, server_name: str, words: str
+) -> None:
+    """A server that is not trusted gets no password; what to do about it is said."""
+    with running_csms(server_context()) as csms:
+        result = run(
+            *("--url", csms.url, "--trust", files[trust], "--password", "secret"),
+            *("--server-name", server_name),
+        )
+
+    assert result.exit_code == 1
+    assert csms.headers == []
+    assert words in " ".join(result.output.split())
+
+
+def test_plain_server_behind_a_wss_address(files: Mapping[str, str]) -> None:
+    """Who mistook the address is asked whether he did."""
+    with running_csms() as csms:
+        result = run("--url", csms.url.replace("ws:", "wss:"), "--trust", files["roots"])
+
+    assert result.exit_code == 1
+    assert "is it a ws:// address?" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--url", "wss://h", "--suite", "RC4"), "no cipher suite is called RC4"),
+        (("--url", "wss://h", "--suite", "TLS_RSA_WITH_RC4_128_SHA"), "cannot be offered"),
+        (("--url", "wss://h", "--min-tls", "1.3", "--max-tls", "1.2"), "cannot be offered"),
+        (("--url", "wss://h", "--security-profile", "1", "--password", "x"), "needs a ws://"),
+        (("--url", "ws://h", "--security-profile", "2", "--password", "x"), "needs a wss://"),
+        (("--url", "wss://h", "--security-profile", "2"), "needs --password"),
+        (("--url", "wss://h", "--security-profile", "3"), "needs --certificate"),
+        (("--url", "ws://h", "--tls-url", "ws://h"), "expected wss://"),
+        (("--url", "ws://h:x"), "expected ws://"),
+        (("--url", "wss://h", "--certificate-key", "key"), "needs --certificate"),
+        (("--url", "wss://h", "--certificate", "certificate"), "cannot be used"),
+        (
+            ("--url", "wss://h", "--certificate", "certificate", "--certificate-key", "other key"),
+            "cannot be used: key values mismatch",
+        ),
+        (("--url", "wss://h", "--trust", "key"), "the trust anchors cannot be read"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else " ".join(value),
+)
+def test_security_options_that_cannot_be(
+    files: Mapping[str, str], arguments: tuple[str, ...], words: str
+) -> None:
+    """What does not fit together, or cannot be done here, is exit 2 with a message for people."""
+    result = run(*[files.get(one, one) for one in arguments])
+
+    assert result.exit_code == 2
+    assert words in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.slow
+def test_raised_profile_goes_to_the_tls_address(files: Mapping[str, str]) -> None:
+    """A CSMS that raises the profile meets the charge point again at the other address."""
+    change = {"key": "SecurityProfile", "value": "2"}
+    with running_csms(server_context()) as secure, running_csms() as plain:
+        plain.command = ["ChangeConfiguration", change]
+        result = run(
+            *("--url", plain.url, "--tls-url", secure.url, "--trust", files["roots"]),
+            *("--id", "A", "--password", "secret"),
+            lines="wait 1.5\n",
+        )
+
+    assert result.exit_code == 0, result.output
+    assert plain.headers[0]["Authorization"] == "Basic QTpzZWNyZXQ="
+    assert secure.headers[0]["Authorization"] == "Basic QTpzZWNyZXQ="
+    assert [3, "c", {"status": "Accepted"}] in plain.received
