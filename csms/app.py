@@ -23,7 +23,7 @@ from typing import Final
 from sqlalchemy import make_url
 
 from csms.config import Settings
-from csms.credentials import CredentialChecker
+from csms.credentials import CredentialChecker, Encoding
 from csms.domain.model import RegistrationStatus
 from csms.files.ftp_server import FtpSettings
 from csms.files.vault import Vault
@@ -263,7 +263,7 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
         events = SecurityEvents(store, _now)
         trigger_watch = TriggerWatch()
         expiry = ReservationExpiry(store, _now)
-        credentials = CredentialChecker()
+        credentials = CredentialChecker(encoding=_password_encoding(settings))
         authority = CertificateAuthority(
             _ca_directory(settings),
             now=_now,
@@ -457,6 +457,11 @@ async def _contexts(
     except ValueError as error:
         raise CannotStart(f"tls_names: {error}") from None
     return tls, web_tls
+
+
+def _password_encoding(settings: Settings) -> Encoding:
+    encoding: Encoding = settings.password_encoding  # type: ignore[assignment]
+    return encoding
 
 
 def _ca_directory(settings: Settings) -> Path:

@@ -10,11 +10,12 @@ while the change of a key is open (CS-WS-12). Nothing here logs, and no error re
 
 import asyncio
 import base64
+import contextlib
 import hmac
 import secrets
 from collections import OrderedDict
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
@@ -23,10 +24,17 @@ KEY_BYTES: Final = range(16, 21)  # whitepaper A00.FR.205; OCPP-J 1.6 §6.2.2 ha
 MAX_PASSWORD_BYTES: Final = 1024  # bounds the work an unknown peer can ask for
 MAX_REMEMBERED: Final = 10_000  # proven pairs; 32 bytes each
 MAX_SLOW_CHECKS: Final = 2  # at a time: each takes 64 MiB and a core
+MAX_WAITING: Final = 64  # slow checks; some seconds' worth
+
+Encoding: TypeAlias = Literal["raw_from_hex", "hex_text", "either"]
 
 _KEY_PREFIX: Final = "hmac-sha256"
 _ARGON2_PREFIX: Final = "$argon2id$"
 _hasher: Final = PasswordHasher()
+
+
+class TooBusy(Exception):
+    """Too many slow checks wait already; nothing was checked."""
 
 
 class CredentialError(ValueError):
@@ -88,18 +96,18 @@ def kind(verifier: str | None) -> Literal["none", "key", "password"]:
     return "password" if is_slow(newest(verifier)) else "key"
 
 
-def verify(verifier: str, password: bytes) -> bool:
+def verify(verifier: str, password: bytes, *, encoding: Encoding = "either") -> bool:
     """Tell whether the password is the right one, in constant time for keys.
 
     A charge point may send its key as raw bytes, as the standard says, or as the hex digits
-    it was configured with, as some do.
+    it was configured with, as some do; `encoding` tells which is right.
     """
     if len(password) > MAX_PASSWORD_BYTES:
         return False
-    return any(_matches(entry, password) for entry in verifier.split(" "))
+    return any(_matches(entry, password, encoding) for entry in verifier.split(" "))
 
 
-def _matches(entry: str, password: bytes) -> bool:
+def _matches(entry: str, password: bytes, encoding: Encoding) -> bool:
     if entry.startswith(_ARGON2_PREFIX):
         try:
             return _hasher.verify(entry, password)
@@ -114,11 +122,11 @@ def _matches(entry: str, password: bytes) -> bool:
     except ValueError:
         return False
     is_raw = hmac.compare_digest(_key_digest(salt, password), digest)
-    try:
+    is_hex = False
+    with contextlib.suppress(ValueError):
         from_hex = bytes.fromhex(password.decode("ascii"))
-    except ValueError:
-        return is_raw
-    return is_raw | hmac.compare_digest(_key_digest(salt, from_hex), digest)
+        is_hex = hmac.compare_digest(_key_digest(salt, from_hex), digest)
+    return (is_raw and encoding != "hex_text") or (is_hex and encoding != "raw_from_hex")
 
 
 class CredentialChecker:
@@ -129,7 +137,9 @@ class CredentialChecker:
     verifier is another pair: nothing has to be forgotten by hand.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, encoding: Encoding = "either") -> None:
+        self._encoding = encoding
+        self._waiting = 0
         self._memory_key = secrets.token_bytes(32)
         self._proven: OrderedDict[bytes, None] = OrderedDict()
         self._slots = asyncio.Semaphore(MAX_SLOW_CHECKS)
@@ -144,15 +154,27 @@ class CredentialChecker:
             return await asyncio.to_thread(for_password, password)
 
     async def check(self, verifier: str, password: bytes) -> bool:
-        """Tell whether the password is the right one."""
+        """Tell whether the password is the right one.
+
+        Raises:
+            TooBusy: it cannot be told now.
+        """
         if not is_slow(verifier):
-            return verify(verifier, password)
+            return verify(verifier, password, encoding=self._encoding)
         pair = hmac.digest(self._memory_key, verifier.encode() + b"\0" + password, "sha256")
         if pair in self._proven:
             self._proven.move_to_end(pair)
             return True
-        async with self._slots:
-            is_right = pair in self._proven or await asyncio.to_thread(verify, verifier, password)
+        if self._waiting >= MAX_WAITING:
+            raise TooBusy
+        self._waiting += 1
+        try:
+            async with self._slots:
+                is_right = pair in self._proven or await asyncio.to_thread(
+                    verify, verifier, password, encoding=self._encoding
+                )
+        finally:
+            self._waiting -= 1
         if is_right:
             self._proven[pair] = None
             if len(self._proven) > MAX_REMEMBERED:

@@ -2,7 +2,8 @@
 
 Everybody who is refused is refused with an HTTP status: 404 for an identity nobody registered, 401
 for missing or wrong credentials, 403 for another security profile or a certificate that is not this
-charge point's, 503 when it cannot be checked now. The rules are in `csms.domain.admission`.
+charge point's, 429 for too many failed attempts, 503 when it cannot be checked now. The rules are
+in `csms.domain.admission`.
 """
 
 import logging
@@ -11,11 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
+from time import monotonic
 from typing import Final, Protocol
 
+from csms.credentials import TooBusy
 from csms.domain import admission
 from csms.domain.admission import Denial, Entry, Proof, Shown
 from csms.domain.model import ChargePoint, RegistrationStatus
+from csms.ocppj.attempts import Attempts
 from csms.ocppj.handshake import password_of
 from csms.storage import charge_points
 from csms.storage.errors import StorageError
@@ -26,6 +30,9 @@ CERTIFICATE: Final = "InvalidChargePointCertificate"
 PROFILE: Final = "WrongSecurityProfile"
 RAISED: Final = "SecurityProfileRaised"
 UNKNOWN: Final = "UnknownChargePoint"
+GUESSING: Final = "TooManyFailedAttempts"
+
+BUSY_S: Final = 5  # after which to come back, when too many passwords are checked
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -66,6 +73,11 @@ class Visitor:
     is_tls: bool = False
     authorization: tuple[str, ...] = ()
     certificate: bytes | None = None
+
+    def shown(self) -> bytes:
+        """Return all it shows, to be compared with what it or another shows later."""
+        texts = "\0".join(self.authorization).encode("utf-8", "surrogateescape")
+        return b"\1".join((b"tls" if self.is_tls else b"", texts, self.certificate or b""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +130,34 @@ class Door:
         self._lowest = lowest
         self._certificates = certificates
         self._events = events
+        self._attempts = Attempts(now_s=monotonic)
 
     async def admit(self, visitor: Visitor) -> Admitted | Refusal:
         """Tell whether the visitor may come in; nothing about it is changed yet."""
+        identity, address, shown = visitor.identity, visitor.address, visitor.shown()
+        wait_s = self._attempts.begin(identity, address, shown)
+        if wait_s > 0:
+            self._note(visitor, GUESSING, "too many failed attempts", level=logging.DEBUG)
+            return Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many failed attempts", wait_s)
         try:
-            return await self._admit(visitor)
-        except StorageError as error:
-            return self._cannot_tell(visitor, error)
+            answer = await self._admit(visitor)
+        except BaseException as error:
+            self._attempts.abandoned(identity, address, shown)
+            if isinstance(error, StorageError):
+                return self._cannot_tell(visitor, error)
+            if isinstance(error, TooBusy):
+                _logger.warning("%s: refused, too many passwords are checked", identity)
+                return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "try again later", BUSY_S)
+            raise
+        if isinstance(answer, Refusal):
+            self._attempts.failed(identity, address, shown)
+        else:
+            self._attempts.admitted(identity, address, shown, is_proof=answer.profile > 0)
+        return answer
+
+    def forgive(self, identity: str) -> None:
+        """Forget failed attempts of an identity: an operator decided something about it."""
+        self._attempts.forgive(identity)
 
     async def welcome(self, admitted: Admitted) -> Admitted | Refusal:
         """Write down what an admission means, once the handshake is known to be sound.
@@ -233,8 +266,10 @@ class Door:
             self._events.note(was.identity, RAISED, detail, admitted.visitor.address)
         return replace(admitted, charge_point=charge_point)
 
-    def _note(self, visitor: Visitor, event: str, detail: str) -> None:
-        _logger.warning("%s: refused, %s", visitor.identity, detail)
+    def _note(
+        self, visitor: Visitor, event: str, detail: str, *, level: int = logging.WARNING
+    ) -> None:
+        _logger.log(level, "%s: refused, %s", visitor.identity, detail)
         if self._events is not None:
             self._events.note(visitor.identity, event, detail, visitor.address)
 

@@ -227,8 +227,12 @@ class OcppServer:
         return self._settings.lowest_security_profile
 
     def hold_to_profile(self, charge_point: ChargePoint) -> None:
-        """Close a connection that has another security profile than was decided and stored."""
+        """Let what an operator decided and stored count at the door and for a live connection.
+
+        One that has another security profile is closed; failed attempts are forgotten.
+        """
         self._decisions += 1
+        self._door.forgive(charge_point.identity)
         session = self.registry.get(charge_point.identity)
         if session is not None and session.security_profile not in (
             charge_point.security_profile,

@@ -1,13 +1,14 @@
 """Verifiers of charge point credentials."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from csms import credentials
-from csms.credentials import CredentialChecker, CredentialError
+from csms.credentials import CredentialChecker, CredentialError, Encoding, TooBusy
 
 KEY_HEX = "0001020304050607FFFFFFFFFFFFFFFFFFFFFFFF"  # test vector of OCPP-J 1.6 §6.2.2
 KEY = bytes.fromhex(KEY_HEX)
@@ -102,6 +103,22 @@ def test_both_accepts_the_old_and_the_new_secret() -> None:
     assert credentials.newest(two) == credentials.newest(verifiers[1]) == verifiers[1]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "is_raw_right", "is_hex_right"),
+    [("either", True, True), ("raw_from_hex", True, False), ("hex_text", False, True)],
+)
+async def test_password_encoding_tells_how_a_key_is_written(
+    encoding: Encoding, is_raw_right: bool, is_hex_right: bool
+) -> None:
+    """An operator who knows his charge points takes keys in one form only."""
+    checker = CredentialChecker(encoding=encoding)
+    verifier = credentials.for_key(KEY_HEX)
+
+    assert await checker.check(verifier, KEY) == is_raw_right
+    assert await checker.check(verifier, KEY_HEX.encode()) == is_hex_right
+    assert await checker.check(verifier, KEY_HEX.lower().encode()) == is_hex_right
+
+
 async def test_checker_answers_keys() -> None:
     """A key is checked without a thread."""
     checker = CredentialChecker()
@@ -119,9 +136,9 @@ async def test_checker_remembers_what_was_proven(monkeypatch: pytest.MonkeyPatch
     checked: list[bytes] = []
     really_verify = credentials.verify
 
-    def counting_verify(verifier: str, password: bytes) -> bool:
+    def counting_verify(verifier: str, password: bytes, **options: Any) -> bool:
         checked.append(password)
-        return really_verify(verifier, password)
+        return really_verify(verifier, password, **options)
 
     monkeypatch.setattr(credentials, "verify", counting_verify)
 
@@ -133,6 +150,29 @@ async def test_checker_remembers_what_was_proven(monkeypatch: pytest.MonkeyPatch
     assert not await checker.check(verifier, b"wrong")
     assert not await checker.check(verifier, b"wrong")
     assert checked == [b"wrong", b"wrong"]
+
+
+async def test_slow_checks_beyond_a_bound_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guesses must not pile up; those that wait are answered, keys never wait."""
+    go_on = asyncio.Event()
+
+    async def slow(function: object, *arguments: object, **options: object) -> bool:
+        await go_on.wait()
+        return False
+
+    monkeypatch.setattr(credentials, "MAX_WAITING", 3)
+    monkeypatch.setattr(asyncio, "to_thread", slow)
+    checker = CredentialChecker()
+    verifier = "$argon2id$v=19$made-up"
+    waiting = [asyncio.create_task(checker.check(verifier, bytes([n]))) for n in range(3)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(TooBusy):
+        await checker.check(verifier, b"one more")
+    assert await checker.check(credentials.for_key(KEY_HEX), KEY)
+    go_on.set()
+    assert await asyncio.gather(*waiting) == [False] * 3
+    assert not await checker.check(verifier, b"one more")
 
 
 def test_api_tokens_are_random_and_kept_as_digests() -> None:
