@@ -44,6 +44,7 @@ from csms.operations.certificate_tasks import CertificateTasks
 from csms.operations.charging_profiles import ChargingProfileEffect
 from csms.operations.client_certificates import ClientCertificateCheck
 from csms.operations.commanding import Commanding, Effect
+from csms.operations.configuration import ChangeConfigurationEffect
 from csms.operations.file_jobs import EVERYWHERE, FileSettings, NoAddress
 from csms.operations.firmware import FirmwareUpdates
 from csms.operations.ftp_door import ftp_root
@@ -66,6 +67,7 @@ from csms.operations.reservations import (
     Reservations,
     ReserveNowEffect,
 )
+from csms.operations.security_profile import SecurityProfileEffect
 from csms.operations.triggers import TriggerMessageEffect
 from csms.operations.uploads import Uploads
 from csms.pki.authority import CertificateAuthority, SignatureForm
@@ -308,7 +310,14 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
         profiles = ChargingProfileEffect(store, _now)
         effects: dict[str, Effect] = {
             "CancelReservation": CancelReservationEffect(store, reservation_locks, _now),
-            "ChangeConfiguration": AuthorizationKeyEffect(store, credential_locks, _now),
+            "ChangeConfiguration": ChangeConfigurationEffect(
+                {
+                    "AuthorizationKey": AuthorizationKeyEffect(store, credential_locks, _now),
+                    "SecurityProfile": SecurityProfileEffect(
+                        store, credential_locks, _now, has_tls=ocpp.has_tls
+                    ),
+                }
+            ),
             "CertificateSigned": CertificateSignedEffect(store, _now),
             "ClearChargingProfile": profiles,
             "DeleteCertificate": DeleteCertificateEffect(store, root_locks, _now),

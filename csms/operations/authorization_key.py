@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from csms import credentials
 from csms.credentials import CredentialChecker, CredentialError
@@ -43,8 +43,6 @@ class AuthorizationKeyEffect:
         Raises:
             InvalidCommand: the value is no key, or the command cannot be sent.
         """
-        if not _is_change(order.payload):
-            return await send()
         try:
             new = credentials.for_key(order.payload["value"])
         except CredentialError as error:
@@ -56,7 +54,7 @@ class AuthorizationKeyEffect:
             if charge_point is None:  # nobody registered it, so it cannot be connected
                 return Offline()
             old = charge_point.credential
-            # An open station stays open until it says that it has the key.
+            # An open station stays open until it uses the key (`csms.domain.admission`).
             either = None if old is None else credentials.both(old, new)
             await self._set(order.identity, either)
             settled = old
@@ -66,9 +64,9 @@ class AuthorizationKeyEffect:
                     case Answered({"status": "Accepted"}):
                         settled = new
                     case Answered({"status": "RebootRequired"}) | TimedOut() | Disconnected():
-                        settled = either
+                        settled = new if either is None else either
             except asyncio.CancelledError:  # the CSMS ends while the command is under way
-                settled = either
+                settled = new if either is None else either
                 raise
             finally:
                 if settled != either:
@@ -79,16 +77,6 @@ class AuthorizationKeyEffect:
         await self._store.write(
             partial(charge_points.change, identity=identity, credential=credential, at=self._now())
         )
-
-
-def _is_change(payload: dict[str, Any]) -> bool:
-    """Tell whether the command sets a new AuthorizationKey; key names ignore case (§7.28)."""
-    key = payload.get("key")
-    return (
-        isinstance(key, str)
-        and key.casefold() == "authorizationkey"
-        and isinstance(payload.get("value"), str)
-    )
 
 
 class SettlingChecker:

@@ -170,6 +170,18 @@ def raise_profile(
     return get(connection, identity)
 
 
+def withdraw_target(connection: Connection, identity: str, *, target: int, was: int | None) -> None:
+    """Put the target of an upgrade back, unless it was settled or decided anew meanwhile."""
+    connection.execute(
+        update(charge_points)
+        .where(
+            charge_points.c.identity == identity,
+            charge_points.c.target_security_profile == target,
+        )
+        .values(target_security_profile=was)
+    )
+
+
 def remove(connection: Connection, identity: str) -> bool:
     """Forget a charge point and what it holds; its transactions and history stay."""
     for table in (
