@@ -153,22 +153,22 @@ def _context(files: TlsFiles, suites: Sequence[str]) -> ssl.SSLContext:
 def _load(context: ssl.SSLContext, files: CertificateFiles) -> str:
     """Add a certificate and return the kind of its key."""
     try:
+        files.key.read_bytes()  # else nobody is told which of the two is missing
         leaf = x509.load_pem_x509_certificates(files.chain.read_bytes())[0]
-        kind = type(leaf.public_key()).__name__.removesuffix("PublicKey")
         context.load_cert_chain(files.chain, files.key, password=_no_password)
-    except OSError as error:  # ssl.SSLError is one, too
-        if not isinstance(error, ssl.SSLError):
-            raise TlsError(f"{error.filename or files.chain}: {error.strerror}") from None
+    except ssl.SSLError as error:
         raise TlsError(
             f"{files.key} is not the key of the certificate in {files.chain}: {error.reason}"
         ) from None
+    except OSError as error:
+        raise TlsError(f"{error.filename}: {error.strerror}") from None
     except ValueError as error:
-        raise TlsError(f"{files.chain} holds no usable certificate: {error}") from None
-    return kind
+        raise TlsError(f"{files.chain}: no usable certificate: {error}") from None
+    return type(leaf.public_key()).__name__.removesuffix("PublicKey")
 
 
 def _no_password() -> str:
-    raise ValueError("its key is encrypted, and nobody is there to type a password")
+    raise ValueError("the key is encrypted, and nobody is there to type a password")
 
 
 def _trust(context: ssl.SSLContext, path: Path) -> None:
