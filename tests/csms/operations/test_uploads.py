@@ -1,9 +1,7 @@
-"""Receiving diagnostics through starts, ends and jobs that come and go."""
+"""Receiving files through starts, ends and kills of the CSMS."""
 
 import asyncio
-import ftplib
 import json
-import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,123 +13,10 @@ import pytest
 from csms.app import central_system
 from csms.config import Settings
 from tests.csms.conftest import client_of
-from tests.csms.web.diagnostics_jobs import login, ordered, put, shown, store
+from tests.csms.operations.ftp_jobs import free_port, ftp_job, listens
+from tests.csms.web.diagnostics_jobs import login, put, shown, store
 from tests.csms.web.stations import Station
 from tests.programs import BareStation, CsmsProgram
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-async def _until_deaf(port: int) -> None:
-    async with asyncio.timeout(5):
-        while await asyncio.to_thread(_listens, port):
-            pass
-
-
-@pytest.fixture
-def ftp_port(settings: Settings) -> int:
-    """The port of FTP."""
-    return settings.ftp_port
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """Settings with a port for FTP that can be looked at."""
-    return replace(settings, ftp_port=_free_port())
-
-
-async def _job(system: Any, api: httpx.AsyncClient, **body: Any) -> tuple[Station, str, str]:
-    def connect(identity: str) -> Station:
-        return Station(f"{system.ocpp_url}/", identity, password=None)
-
-    return await ordered(api, connect, "CP", protocol="ftp", **body)
-
-
-@pytest.mark.slow
-async def test_ftp_listens_while_a_job_wants_it(settings: Settings, ftp_port: int) -> None:
-    """Not before, not after, and again for the next."""
-    async with central_system(settings) as system, client_of(system) as api:
-        assert not _listens(ftp_port)
-        station, first, location = await _job(system, api)
-        await station.close()
-        station, second, other = await _job(system, api)
-        await asyncio.to_thread(store, location, "a")
-        assert await asyncio.to_thread(_listens, ftp_port)  # for the second
-        await api.delete(f"{second}/file")
-        await _until_deaf(ftp_port)
-        await station.close()
-
-        station, third, location = await _job(system, api)
-        assert (await asyncio.to_thread(store, location, "a")).startswith("226")
-        await _until_deaf(ftp_port)
-        for job, is_there in ((first, True), (second, False), (third, True)):
-            assert ((await shown(api, job))["file"] is not None) is is_there
-        await station.close()
-    assert other.split("@")[0] != location.split("@")[0]
-
-
-@pytest.mark.slow
-async def test_a_login_is_good_for_its_own_job_only(settings: Settings) -> None:
-    """User and password of two jobs cannot be mixed, and end with the job."""
-    async with central_system(settings) as system, client_of(system) as api:
-        station, first, one = await _job(system, api)
-        await station.close()
-        station, _, two = await _job(system, api)
-        mixed = one.split(":")[0] + ":" + one.split(":")[1] + ":" + two.split(":", 2)[2]
-        with pytest.raises(ftplib.error_perm, match="530"):
-            await asyncio.to_thread(login, mixed)
-        await api.delete(f"{first}/file")
-        with pytest.raises(ftplib.error_perm, match="530"):
-            await asyncio.to_thread(login, one)
-        await station.close()
-
-
-@pytest.mark.slow
-async def test_ftp_ends_with_the_time_of_the_job(settings: Settings, ftp_port: int) -> None:
-    """Nobody came."""
-    async with (
-        central_system(replace(settings, transfer_window_s=1.0)) as system,
-        client_of(system) as api,
-    ):
-        station, job, _ = await _job(system, api)
-        assert await asyncio.to_thread(_listens, ftp_port)
-        await _until_deaf(ftp_port)
-
-        assert (await shown(api, job))["wantsFile"] is False
-        await station.close()
-
-
-async def test_a_refused_command_ends_ftp(settings: Settings, ftp_port: int) -> None:
-    """Nobody will come."""
-    async with central_system(settings) as system, client_of(system) as api:
-        await api.put("/charge-points/CP", json={})
-        answer = await api.post("/charge-points/CP/diagnostics", json={"protocol": "ftp"})
-
-        assert answer.status_code == 409
-        await _until_deaf(ftp_port)
-
-
-async def test_a_taken_port_is_told_and_makes_no_job(settings: Settings, ftp_port: int) -> None:
-    """The operator can put it right."""
-    with socket.create_server(("127.0.0.1", ftp_port)):
-        async with central_system(settings) as system, client_of(system) as api:
-            await api.put("/charge-points/CP", json={})
-            answer = await api.post("/charge-points/CP/diagnostics", json={"protocol": "ftp"})
-            jobs = (await api.get("/charge-points/CP/diagnostics")).json()["items"]
-
-    assert answer.status_code == 503
-    assert "ftp_port" in answer.json()["detail"]
-    assert jobs == []
 
 
 @pytest.mark.parametrize(
@@ -144,11 +29,12 @@ async def test_a_taken_port_is_told_and_makes_no_job(settings: Settings, ftp_por
     ],
 )
 async def test_the_ftp_location_is_one_that_stations_can_reach(
-    settings: Settings, ftp_port: int, changes: dict[str, Any], host: str | None
+    settings: Settings, changes: dict[str, Any], host: str | None
 ) -> None:
     """Where it is not known, that is said."""
+    ftp_port = free_port()
     async with (
-        central_system(replace(settings, **changes)) as system,
+        central_system(replace(settings, ftp_port=ftp_port, **changes)) as system,
         client_of(system) as api,
     ):
         await api.put("/charge-points/CP", json={})
@@ -164,10 +50,12 @@ async def test_the_ftp_location_is_one_that_stations_can_reach(
 
 
 @pytest.mark.slow
-async def test_a_restart_in_the_middle_of_an_upload(settings: Settings, ftp_port: int) -> None:
+async def test_a_restart_in_the_middle_of_an_upload(settings: Settings) -> None:
     """The part is told from a whole file, nothing is left on disk, and the job still waits."""
+    ftp_port = free_port()
+    settings = replace(settings, ftp_port=ftp_port)
     async with central_system(settings) as system, client_of(system) as api:
-        station, job, location = await _job(system, api)
+        station, job, location = await ftp_job(system, api)
         ftp = await asyncio.to_thread(login, location)
         data = await asyncio.to_thread(ftp.transfercmd, "STOR log.bin")
         data.sendall(b"half")
@@ -177,7 +65,7 @@ async def test_a_restart_in_the_middle_of_an_upload(settings: Settings, ftp_port
         await station.close()
     data.close()
     ftp.close()
-    assert not _listens(ftp_port)
+    assert not listens(ftp_port)
 
     async with central_system(settings) as system, client_of(system) as api:
         found = await shown(api, job)
