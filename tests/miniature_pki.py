@@ -10,6 +10,7 @@ import atexit
 import shutil
 import ssl
 import tempfile
+import warnings
 from base64 import b64encode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -230,7 +231,9 @@ class ServerTls:
     def context(self, client_roots: Sequence[x509.Certificate]) -> ssl.SSLContext:
         """Return the context; clients may prove themselves by certificates of these roots."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version, context.maximum_version = self.oldest, self.newest
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.1 is what a test is about
+            context.minimum_version, context.maximum_version = self.oldest, self.newest
         context.set_ciphers(self.suites)
         for kind in self.keys:
             private = key(kind, "server")

@@ -168,8 +168,11 @@ def connection_faults(visits: Iterable[tuple[Visit, bool]]) -> list[Planted]:
     for visit, is_let_in in visits:
         at, number = f"handshake {visit.number}", visit.number
         if is_let_in:
-            for ending in (HTTPStatus.UNAUTHORIZED, Ending.EOF, Ending.RESET):
-                plant(f"{at} ends in {ending.name}", Admits(number, ending), "handshake.refused")
+            plant(f"{at} gets 401", Admits(number, HTTPStatus.UNAUTHORIZED), "handshake.refused")
+            # Who never answered anything may simply not be there.
+            for ending in Ending if number else ():
+                lost = ("handshake.refused", "handshake.unreachable")
+                plant(f"{at} ends in {ending.name}", Admits(number, ending), *lost)
             nothing = ("handshake.subprotocol", "connection.subprotocol")
             plant(f"{at} agrees to nothing", Agrees(number, ""), *nothing)
             others = [one for one in visit.offered if one != "ocpp1.6"]

@@ -179,6 +179,10 @@ class SecureMiniature(Miniature):
         """The endpoint for profiles 2 and 3, without an identity."""
         return f"wss://localhost:{self._tls_server.sockets[0].getsockname()[1]}/ocpp"
 
+    def close_plain(self) -> None:
+        """Take no new connections without TLS; those that are there stay."""
+        self._server.server.close()
+
     def bend_of(self, identity: str) -> SecureBend:
         """Return what is done differently for a charge point."""
         bend = self.bends.get(identity.removeprefix("nobody-"), self.bend)
