@@ -68,7 +68,8 @@ class SigningRequest:
         public_key: of an acceptable kind and size.
         subject: the parts of the subject that a certificate may have.
         common_name: exactly one, printable, 1 to 64 characters.
-        digest: SHA-256 of the request, hex: the same request again has the same.
+        digest: SHA-256 of what is asked for, hex: the same request has the same, also when it is
+            signed anew.
         key_digest: SHA-256 of the public key, hex.
         pem: the request, with LF line ends.
     """
@@ -111,7 +112,7 @@ def read_request(text: str) -> SigningRequest:
         common_name=name,
         organisations=tuple(organisations(kept)),
         key=key_name(checked),
-        digest=sha256(request.public_bytes(Encoding.DER)).hexdigest(),
+        digest=sha256(request.tbs_certrequest_bytes).hexdigest(),
         key_digest=key_digest(checked),
         pem=request.public_bytes(Encoding.PEM).decode("ascii"),
     )

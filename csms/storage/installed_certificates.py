@@ -103,7 +103,8 @@ def record_reported(
         )
     )
     still = set()
-    for data in reported[:MAX_REPORTED]:
+    unique = {data.key: data for data in reported[:MAX_REPORTED]}
+    for data in unique.values():
         found = _newest(rows, data)
         if found is None:
             unknown = {

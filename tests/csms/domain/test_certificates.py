@@ -16,10 +16,10 @@ from csms.domain.certificates import (
     IssuedState,
     Origin,
     is_due,
+    longest_held,
     name_problem,
     own_names,
     read_hash_data,
-    longest_held,
     write_hash_data,
 )
 from csms.domain.model import BootInformation, ChargePoint, RegistrationStatus

@@ -42,9 +42,11 @@ def test_digests_tell_requests_and_keys_apart() -> None:
     one = read_request(material.csr(material.rsa_key()))
     crlf = read_request(material.csr(material.rsa_key()).replace("\n", "\r\n"))
     other = read_request(material.csr(material.rsa_key(), organisation="Other"))
+    signed_anew = [read_request(material.csr()).digest for _ in range(2)]
     foreign = read_request(material.csr(material.rsa_key(number=1)))
 
     assert one.digest == crlf.digest != other.digest
+    assert signed_anew[0] == signed_anew[1]
     assert one.key_digest == other.key_digest != foreign.key_digest
 
 

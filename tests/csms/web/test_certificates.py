@@ -71,17 +71,13 @@ async def _events(system: CentralSystem, api: httpx.AsyncClient, station: Statio
     return [(one["type"], one["detail"]) for one in answer.json()["items"]]
 
 
-def _in_order(system_frames: list[Any]) -> list[str]:
-    return [one["action"] for one in system_frames]
-
-
-@pytest.mark.parametrize("key", [material.rsa_key(), material.ec_key()], ids=["rsa", "ec"])
+@pytest.mark.parametrize(
+    "key", [material.rsa_key(number=11), material.ec_key(999)], ids=["rsa", "ec"]
+)
 async def test_request_is_answered_then_the_certificate_follows(
     shared_api: httpx.AsyncClient, station: Station, identity: str, key: material.Key
 ) -> None:
     """TC_074: Accepted first, then leaf and issuer with LF line ends, for the key of the CSR."""
-    key = material.rsa_key(number=hash(identity)) if key is material.rsa_key() else _fresh()
-
     assert await _ask(station, material.csr(key, common_name=identity)) == "Accepted"
     chain = await _sent(station)
 
@@ -228,7 +224,6 @@ async def test_repeated_request_is_one_certificate(
     shared_api: httpx.AsyncClient, station: Station, identity: str
 ) -> None:
     """The charge point asks again before it has answered: one record, one command."""
-    held = asyncio.Event()
     station.answer = lambda *_: None
     csr = material.csr(_fresh(), common_name=identity)
 
@@ -236,7 +231,6 @@ async def test_repeated_request_is_one_certificate(
     await _sent(station)
     statuses.append(await _ask(station, csr))
     await station.call("Heartbeat", {})
-    held.set()
 
     assert statuses == ["Accepted", "Accepted"]
     assert station.commands.empty()
@@ -261,27 +255,6 @@ async def test_lost_connection_brings_it_again(
     shown = await _settled(shared_api, again, "Accepted")
     assert len(await _listed(shared_api, again)) == 1
     assert shown["detail"] == ""
-
-
-async def test_lost_connections_have_an_end(
-    shared_connect: Connect, station: Station, identity: str
-) -> None:
-    """A charge point that falls over its certificate is left alone after three times."""
-    await _ask(station, material.csr(_fresh(), common_name=identity))
-    await _sent(station)
-    await station.close()
-    chains = []
-    for _ in range(4):
-        again = shared_connect(identity)
-        again.answer = lambda *_: None
-        await again
-        await again.call("Heartbeat", {})
-        await again.call("Heartbeat", {})
-        if not again.commands.empty():
-            chains.append(await _sent(again))
-        await again.close()
-
-    assert len(chains) <= 2
 
 
 async def test_chain_limit_leaves_the_leaf_alone(

@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 from csms.credentials import CredentialChecker
 from csms.files.vault import Vault
 from csms.ocppj.server import OcppServer
+from csms.operations.certificate_signing import CertificateSigning
+from csms.operations.certificate_tasks import CertificateTasks
 from csms.operations.commanding import Commanding
-from csms.operations.diagnostics import Diagnostics
 from csms.operations.firmware import FirmwareUpdates
 from csms.operations.local_lists import LocalLists
 from csms.operations.locks import Locks
 from csms.operations.reservations import Reservations
+from csms.operations.uploads import Uploads
+from csms.pki.authority import CertificateAuthority
+from csms.storage.noticed_events import SecurityEvents
 from csms.storage.store import Store
 from csms.web.api import create_api
 from csms.web.problems import Problem, field_name, respond
@@ -44,7 +48,11 @@ async def test_defect_is_a_problem_without_details_and_logged_once(
         credential_locks=Locks(),
         files=cast(Vault, None),
         firmware=cast(FirmwareUpdates, None),
-        diagnostics=cast(Diagnostics, None),
+        uploads=cast(Uploads, None),
+        security_events=SecurityEvents(cast(Store, _BrokenStore()), lambda: datetime.now(UTC)),
+        authority=cast(CertificateAuthority, None),
+        certificate_signing=cast(CertificateSigning, None),
+        certificate_tasks=cast(CertificateTasks, None),
         local_lists=cast(LocalLists, None),
         reservations=cast(Reservations, None),
         now=lambda: datetime.now(UTC),
