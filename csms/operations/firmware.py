@@ -185,11 +185,18 @@ class FirmwareUpdates:
 
         Raises:
             Unsigned: the file has no signature.
+            BadSignature: its certificate is no good any more.
             InvalidCommand: the charge point's state forbids it; the job says so too.
             NoAddress: charge points could not reach us.
         """
         if file.signature is None or file.signing_certificate is None:
             raise Unsigned(file.name)
+        check_signature(
+            file.sha256,
+            signature=file.signature,
+            signing_certificate=file.signing_certificate,
+            at=self._now(),
+        )
         order: dict[str, Any] = {
             "requestId": new_request_id(),
             "firmware": {
@@ -251,4 +258,8 @@ class FirmwareUpdates:
             return None
         name = str(job.firmware["name"])
         file = await self._store.read(partial(firmware.get, name=name))
-        return None if file is None else (job, file)
+        if file is None:
+            return None
+        if job.kind is JobKind.SIGNED_FIRMWARE and file.sha256 != job.firmware["sha256"]:
+            return None  # the signature that was ordered is not this file's
+        return job, file

@@ -220,6 +220,10 @@ async def update_signed_firmware(
             "unsigned-firmware",
             f"{body.firmware} has no signature; PUT /firmware/{body.firmware}/signature first",
         ) from None
+    except BadSignature as error:
+        raise Problem(
+            HTTPStatus.CONFLICT, "bad-signature", f"{to_camel(error.part)}: {error}"
+        ) from None
     return await _signed_view(services, identity, job_id)
 
 

@@ -90,7 +90,7 @@ async def test_a_refused_command_ends_ftp(settings: Settings, ftp_port: int) -> 
         await until_deaf(ftp_port)
 
 
-async def test_a_taken_port_is_told_and_makes_noftp_job(settings: Settings, ftp_port: int) -> None:
+async def test_a_taken_port_is_told_and_makes_no_job(settings: Settings, ftp_port: int) -> None:
     """The operator can put it right."""
     with socket.create_server(("127.0.0.1", ftp_port)):
         async with central_system(settings) as system, client_of(system) as api:

@@ -3,6 +3,7 @@
 import base64
 import itertools
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -10,6 +11,10 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 
+from csms.app import CentralSystem
+from csms.config import Settings
+from csms.storage import firmware
+from csms.storage.store import Store
 from tests.csms.pki.material import certificate, ec_key, name, pem, rsa_key
 from tests.csms.web.stations import Connect, Station
 
@@ -337,3 +342,42 @@ async def test_kinds_of_updates_are_listed_apart(
 
     assert plain.json()["items"] == []
     assert other.status_code == 404
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_order_with_an_expired_certificate_is_refused(
+    settings: Settings, system: CentralSystem, api: httpx.AsyncClient
+) -> None:
+    """It was good when it was kept; a charge point would refuse it now."""
+    await api.put("/charge-points/CP1", json={})
+    signed = await _offer(api, "a.bin")
+    expired = certificate(
+        name("Firmware"),
+        key=rsa_key(),
+        begin=NOW - timedelta(days=2),
+        until=NOW - timedelta(days=1),
+    )
+    store = Store.open(settings.database)
+    file = await store.read(partial(firmware.get, name="a.bin"))
+    assert file is not None
+    await store.write(
+        partial(
+            firmware.sign,
+            file=file,
+            signature=signed["signature"],
+            signing_certificate=pem(expired),
+            signature_algorithm="SHA256withRSA",
+        )
+    )
+    await store.close()
+
+    answer = await api.post(
+        "/charge-points/CP1/signed-firmware-updates", json={"firmware": "a.bin"}
+    )
+
+    assert (answer.status_code, answer.json()["type"]) == (
+        409,
+        "urn:ocpp-csms:problem:bad-signature",
+    )
+    assert answer.json()["detail"].startswith("signingCertificate: is expired")
