@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from harness.checks import CHECKS, SURROUNDINGS
 from harness.model import CaseSet, Requirement
@@ -19,8 +19,13 @@ from harness.results import CaseResult, Finding, Severity, StepResult
 
 # Ids, numbers and times: what differs from case to case though the fault is the same.
 _INDIVIDUAL: Final = re.compile(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f-]{4,}|[0-9A-Fa-f]{12,}|[0-9]+")
+_FIELD: Final = re.compile(r"\$(?:\.\w+|\[[0-9]+\])+")
 _SETS: Final = tuple(CaseSet)
 _LEVELS: Final = tuple(Requirement)
+
+
+# Case, event and field: where two findings say the same thing twice.
+_Spot: TypeAlias = tuple[str, int, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Point:
         place: the one shown.
         others: the other cases that show it.
         count: how often it was found.
-        is_echo: another finding at the same frames came first.
+        is_echo: another finding about the same field of the same frames came first.
         expected, actual: never empty.
         at: when the frame crossed the wire, or what `at_words` says; None where there is no time.
         at_words: what the time is of, empty for that of the frame.
@@ -104,7 +109,7 @@ def collect(
         run_findings: those that belong to no single case.
     """
     groups: dict[tuple[str, ...], list[Place]] = {}
-    firsts: dict[tuple[str, int], tuple[str, ...]] = {}  # who was first at a frame of a case
+    firsts: dict[_Spot, tuple[str, ...]] = {}  # the kind that was first at a field of a frame
     for finding in filter(is_meant, run_findings):
         groups.setdefault(_kind(Place(finding), ""), []).append(Place(finding))
     for case in cases:
@@ -114,10 +119,10 @@ def collect(
         for finding in filter(is_meant, case.findings):
             place = Place(finding, case)
             groups.setdefault(kind_of[finding], []).append(place)
-            if (index := _event_index(place)) is not None:
-                firsts.setdefault((case.case_id, index), kind_of[finding])
+            if (spot := _spot(place)) is not None:
+                firsts.setdefault(spot, kind_of[finding])
     points = [
-        _point(places, is_echo=all(_is_echo(place, kind, firsts) for place in places))
+        _point(places, is_echo=all(firsts.get(_spot(place), kind) != kind for place in places))
         for kind, places in groups.items()
     ]
     return tuple(sorted(points, key=_weight))
@@ -163,13 +168,12 @@ def _shape(text: str) -> str:
     return "frame" if text.startswith("[") else _INDIVIDUAL.sub("#", text)
 
 
-def _is_echo(
-    place: Place, kind: tuple[str, ...], firsts: dict[tuple[str, int], tuple[str, ...]]
-) -> bool:
+def _spot(place: Place) -> _Spot:
     index = _event_index(place)
     if place.case is None or index is None:
-        return False
-    return firsts[place.case.case_id, index] != kind
+        return None
+    found = _FIELD.search(place.finding.expected) or _FIELD.search(place.finding.message)
+    return place.case.case_id, index, found[0] if found else ""
 
 
 def _point(places: Sequence[Place], *, is_echo: bool) -> Point:
@@ -196,7 +200,8 @@ def _standing(place: Place) -> tuple[object, ...]:
     if place.case is None:
         return ((-1,), 0)
     before = [one for one in place.case.findings if one.severity is place.finding.severity]
-    return (case_weight(place.case)[:2], before.index(place.finding), place.case.case_id)
+    rank = before.index(place.finding) if place.finding in before else len(before)
+    return (case_weight(place.case)[:2], rank, place.case.case_id)
 
 
 def case_weight(case: CaseResult) -> tuple[int, int, str]:
@@ -205,11 +210,11 @@ def case_weight(case: CaseResult) -> tuple[int, int, str]:
 
 
 def _weight(point: Point) -> tuple[object, ...]:
-    """Sort points: what concerns the whole run, then by case, follow-ups and rare ones last."""
+    """Sort points: what concerns the whole run, then by case, rare ones last, echoes at the end."""
     if point.case is None:
-        return (-1, -1, False, 0, point.finding.rule)
+        return (-1, False, -1, 0, point.finding.rule)
     case_set, level, case_id = case_weight(point.case)
-    return (case_set, level, point.is_echo, -len(point.cases), case_id)
+    return (case_set, point.is_echo, level, -len(point.cases), case_id)
 
 
 # --- what a finding leaves open ----------------------------------------------------------------

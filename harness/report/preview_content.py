@@ -31,16 +31,16 @@ from harness.report.unobserved import Unobserved, unobserved
 from harness.results import CaseResult, Severity, Verdict
 
 FUNCTIONALITIES: Final = {
-    Profile.CORE: ("Core", "Boot, authorization, transactions, remote control"),
+    Profile.CORE: ("Core", "Boot, cards, transactions, remote control"),
     Profile.FIRMWARE_MANAGEMENT: ("Firmware Management", "Firmware updates, upload of diagnostics"),
-    Profile.SMART_CHARGING: ("Smart Charging", "Charging profiles and what results from them"),
-    Profile.RESERVATION: ("Reservation", "Reserving a connector for a card, cancelling it"),
+    Profile.SMART_CHARGING: ("Smart Charging", "Charging profiles and what results"),
+    Profile.RESERVATION: ("Reservation", "Reserving a connector, cancelling it"),
     Profile.LOCAL_AUTH_LIST_MANAGEMENT: (
         "Local Authorization List Management",
         "Lists of cards kept by the charge point",
     ),
-    Profile.REMOTE_TRIGGER: ("Remote Trigger", "Messages the charge point is asked to send"),
-    Profile.SECURITY: ("Security", "Security profiles, certificates, events and logs"),
+    Profile.REMOTE_TRIGGER: ("Remote Trigger", "Messages a charge point is asked for"),
+    Profile.SECURITY: ("Security", "Profiles, certificates, events, logs"),
 }
 _TONES: Final = {
     Readiness.NOT_READY: "failure",
@@ -221,6 +221,13 @@ def _caveats(
     report: Report, assessment: Assessment, declared: frozenset[str] | None, *, seen: int
 ) -> Iterator[str]:
     warned = assessment.tally().warned
+    missing = [
+        FUNCTIONALITIES[profile][0]
+        for profile in FUNCTIONALITIES
+        if not assessment.tally(profile=profile).total
+    ]
+    if missing:
+        yield f"Not asked at all, for want of cases: {', '.join(missing)}."
     if seen:
         yield (
             f"{seen} known killer{'s' * (seen != 1)} of certifications"
@@ -271,10 +278,8 @@ def _result(cases: Sequence[OfficialCase], *, is_declared: bool) -> tuple[str, s
         return "Failed", "failure"
     if owed.total != owed.of(Standing.PASSED):
         return "Not shown", "open"
-    if counted.of(Standing.FAILED):
-        return "Failed, unconfirmed", "risk"
     if counted.asked != counted.of(Standing.PASSED):
-        return "Not shown, unconfirmed", "risk"
+        return "At risk", "risk"
     return "Passed", "passed"
 
 

@@ -24,7 +24,7 @@ from harness.report.standards import documents_of
 from harness.results import CaseResult, RunResult, Severity, Verdict
 from simulator.trace import Direction, Event, EventKind
 
-NAMED_CASES: Final = 2  # in a row, beside the one that is shown
+NAMED_CASES: Final = 1  # in a row, beside the one that is shown
 _LONGEST_TEXT: Final = 1200  # characters of a frame
 _MOST_FRAMES: Final = 90  # of a case; the trace has them all
 _AROUND: Final = 4  # frames on both sides of one that is wrong
@@ -163,7 +163,7 @@ class Evidence:
             timestamp=_iso(at) if at is not None else "",
             time_words=point.at_words,
             frame=_frame_link(anchor, point),
-            frame_name=_frame_name(point),
+            frame_name=_frame_name(point, finding.requirement),
             diagram=Link("diagram", f"{anchor}-diagram" if _has_diagram(case) else ""),
             known=self._known.get(case.case_id) if case is not None else None,
         )
@@ -255,11 +255,13 @@ def _frame_link(anchor: str, point: Point) -> Link:
     return Link("frame", f"{anchor}-frame-{point.frame}")
 
 
-def _frame_name(point: Point) -> str:
+def _frame_name(point: Point, place: str) -> str:
+    """Return the message that shows it, unless the place names it already."""
     if point.case is None or point.frame is None:
         return ""
     frame = read_frames(point.case.events).get(point.frame)
-    return frame.name if frame is not None and frame.action else ""
+    is_new = frame is not None and frame.action and frame.name not in place
+    return frame.name if frame is not None and is_new else ""
 
 
 def _frame_rows(case: CaseResult, anchor: str) -> Iterable[FrameRow]:

@@ -8,7 +8,7 @@ as long as any demanded case is among them nothing is ready.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -21,6 +21,7 @@ from harness.results import CaseResult, Severity, Verdict
 # What a certificate rests on; the official list marks the rest as unconfirmed.
 DEMANDED: Final = (Requirement.MANDATORY, Requirement.CONDITIONAL)
 LEVELS: Final = (*DEMANDED, Requirement.UNCONFIRMED)
+UNASKED_RULE: Final = "wire.unasked-call"
 NOT_IN_EDITION: Final = "not in edition"  # how the engine's reason begins
 
 
@@ -51,7 +52,7 @@ class Readiness(StrEnum):
 
     NOT_READY = "Not ready"
     NOT_SHOWN = "Not shown to be ready"
-    AT_RISK = "Ready, but for unconfirmed cases"
+    AT_RISK = "Ready, with risks"
     READY = "Ready, as far as this preview can tell"
 
 
@@ -213,6 +214,11 @@ def _decide(report: Report, cases: Sequence[OfficialCase]) -> tuple[Readiness, l
     reasons = _open_reasons(report, owed)
     if reasons:
         return Readiness.NOT_SHOWN, reasons
+    reasons = [*_unconfirmed_reasons(cases), *_unasked_reasons(cases)]
+    return (Readiness.AT_RISK if reasons else Readiness.READY), reasons
+
+
+def _unconfirmed_reasons(cases: Sequence[OfficialCase]) -> Iterator[str]:
     unconfirmed = [
         case
         for case in cases
@@ -224,11 +230,22 @@ def _decide(report: Report, cases: Sequence[OfficialCase]) -> tuple[Readiness, l
             f"{count} {standing.value}"
             for standing, count in Counter(case.standing for case in unconfirmed).items()
         )
-        return Readiness.AT_RISK, [
-            f"Of the cases no source confirms as demanded: {words}."
-            " A laboratory that demands them would find the same."
-        ]
-    return Readiness.READY, []
+        yield f"Of the unconfirmed cases: {words}. A laboratory may demand them."
+
+
+def _unasked_reasons(cases: Sequence[OfficialCase]) -> Iterator[str]:
+    """Say which cases passed only because a tolerant run lets unasked requests pass."""
+    lenient = sum(
+        case.standing is Standing.PASSED
+        and case.result is not None
+        and any(one.rule == UNASKED_RULE for one in case.result.findings)
+        for case in cases
+    )
+    if lenient:
+        yield (
+            f"{lenient} case{'s' * (lenient != 1)} passed with requests that nobody asked for."
+            " The official tool fails cases on them."
+        )
 
 
 def _open_reasons(report: Report, owed: Sequence[OfficialCase]) -> list[str]:
@@ -243,7 +260,8 @@ def _open_reasons(report: Report, owed: Sequence[OfficialCase]) -> list[str]:
         if found := [case for case in owed if case.standing is standing]:
             reasons.append(f"{_cases(found, 'demanded')} {what}.")
     if report.run.stopped:
-        reasons.append(f"The run was broken off: {report.run.stopped.rstrip('.')}.")
+        why = report.run.stopped.rstrip(".")
+        reasons.append(f"The run was broken off: {why}{'' if why.endswith('?') else '.'}")
     return reasons
 
 
