@@ -90,12 +90,23 @@ class Refusals:
             raise BadCertificate("as somebody arranged")
 
 
+# What the library raises at parts that cannot be read, most of them only when they are.
+_MALFORMED: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
+
 @contextmanager
 def _as_bad(what: str) -> Iterator[None]:
-    """Say what is wrong in our own words; a malformed part shows only when it is read."""
+    """Say in our own words what cannot be read."""
     try:
         yield
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+    except _MALFORMED as exc:
         raise BadCertificate(f"{what}: {exc}") from exc
 
 
@@ -109,6 +120,7 @@ def read_chain(pem: str) -> tuple[x509.Certificate, ...]:
         chain = tuple(x509.load_pem_x509_certificates(pem.encode()))
         for certificate in chain:
             _ = certificate.subject, certificate.issuer, certificate.extensions
+            _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     for certificate in chain:
         public_key(certificate)
     return chain
@@ -171,7 +183,7 @@ def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
     """Whether one certificate is signed by the other, and the other may sign."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except (InvalidSignature, *_MALFORMED):
         return False
     return _may_issue(issuer)
 

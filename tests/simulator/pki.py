@@ -149,3 +149,18 @@ def public_key_of(private_key_pem: str) -> rsa.RSAPublicKey | ec.EllipticCurvePu
     key = serialization.load_pem_private_key(private_key_pem.encode(), None)
     assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
     return key.public_key()
+
+
+def usage(*, digital_signature: bool = False, key_agreement: bool = False) -> x509.KeyUsage:
+    """Return what a key may be used for."""
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=key_agreement,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
