@@ -22,7 +22,7 @@ WITH_PASSWORD: Final = frozenset({1, 2})
 WITH_TLS: Final = frozenset({2, 3})
 WITH_CERTIFICATE: Final = 3
 
-_VERSIONS: Final = {
+VERSIONS: Final = {
     "1.0": TlsVersion.TLS_1_0,
     "1.1": TlsVersion.TLS_1_1,
     "1.2": TlsVersion.TLS_1_2,
@@ -172,7 +172,7 @@ class Offer:
 
     def tls(self, *, checks_server: bool = True) -> TlsOffer:
         """Return what is offered in TLS."""
-        versions = [_VERSIONS[one] for one in sorted(self.versions)]
+        versions = [VERSIONS[one] for one in sorted(self.versions)]
         return TlsOffer(
             trust_anchors_pem=self.trust_anchors,
             certificate_chain_pem=self.certificate.chain if self.certificate else "",

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from harness.access import VERSIONS
 from harness.making import THINGS
 
-# TLS 1.2, security white paper ed. 3 §4: what every CSMS must be able to do, by IANA name.
-MANDATORY_SUITES: Final = (
-    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-    "TLS_RSA_WITH_AES_128_GCM_SHA256",
-    "TLS_RSA_WITH_AES_256_GCM_SHA384",
-)
-VERSIONS: Final = ("1.0", "1.1", "1.2", "1.3")
 CREDENTIALS: Final = ("own", "none", "wrong")
 CERTIFICATES: Final = ("own", "none", "expired", "untrusted", "other_identity")
 
@@ -67,7 +60,7 @@ _TLS: Final = {
     "additionalProperties": False,
     "minProperties": 1,
     "properties": {
-        "versions": {"type": "array", "minItems": 1, "items": {"enum": list(VERSIONS)}},
+        "versions": {"type": "array", "minItems": 1, "items": {"enum": sorted(VERSIONS)}},
         "suites": {
             "type": "array",
             "minItems": 1,
@@ -111,7 +104,7 @@ def connection_steps(repeat: dict[str, Any]) -> dict[str, tuple[str, dict[str, A
                     **_TLS["properties"]["suites"],  # type: ignore[index]
                     "description": "Each must be negotiable alone; the mandatory ones by default.",
                 },
-                "version": {"enum": list(VERSIONS), "description": "The least one."},
+                "version": {"enum": sorted(VERSIONS), "description": "The least one."},
                 "server_certificate": {"type": "boolean"},
                 "refused": {**_TLS, "description": "None of these may be negotiable."},
             },

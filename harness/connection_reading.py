@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
-from harness.connection_grammar import MANDATORY_SUITES
 from harness.expressions import STANDARD_VARIABLES, is_reference
 from harness.making import THINGS
 from harness.model import Connect, Json, Make, ProbeTls, ProfileChoice, Refusal, TlsChoice
 from harness.yaml_source import Parts, Problem, Source, did_you_mean
-
-# Suites of TLS 1.3 are not chosen one by one; the version is.
-_OF_1_3: Final = ("TLS_AES_", "TLS_CHACHA20_")
+from simulator.tls_names import MANDATORY_SUITES, SUITES, TLS_1_3_SUITES
 
 
 class ConnectionReader:
@@ -103,9 +99,12 @@ class ConnectionReader:
 
     def _check_suites(self, at: Parts, suites: tuple[str, ...]) -> None:
         for index, name in enumerate(suites):
-            if name.startswith(_OF_1_3):
+            if name in TLS_1_3_SUITES:
                 message = f"{name} is of TLS 1.3, whose suites are not chosen one by one"
                 self._problem((*at, index), message, 'versions: ["1.3"]')
+            elif name not in SUITES:
+                hint = did_you_mean(name, SUITES)
+                self._problem((*at, index), f"no cipher suite is called {name}", hint)
 
     def _check_arguments(self, thing: str, arguments: Mapping[str, Json]) -> None:
         known = THINGS[thing]

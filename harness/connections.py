@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Final
 
 from harness.access import (
     WITH_CERTIFICATE,
@@ -24,32 +22,19 @@ from harness.access import (
 from harness.certificates import Unreadable
 from harness.checks import finding
 from harness.drivers.driver import Credentials
-from harness.evidence import DEFAULT_BUDGET, PONG_TIMEOUT_S, Evidence
+from harness.evidence import PONG_TIMEOUT_S, Evidence
 from harness.judge_handshakes import (
-    judge_1_3,
-    judge_certificate,
-    judge_none,
     judge_refusal,
-    judge_suite,
-    judge_version,
-    judge_weak,
     not_refused,
-    not_trusted,
 )
 from harness.making import CannotMake, Keyring, Maker
 from harness.model import Connect, Disconnect, Json, Make, ProbeTls, Step
 from harness.pki import KeyAndChain, Kind
+from harness.probing import Probing
 from harness.results import Finding, Severity
-from harness.wire import monotonic_s
 from simulator.client import Call, Station
-from simulator.errors import CannotOffer, HandshakeRefused, RefusalKind
-from simulator.server_certificate import CertificateFacts
-from simulator.tls_names import TlsVersion
+from simulator.errors import CannotOffer, HandshakeRefused
 from simulator.trace import Event, EventKind
-from simulator.transport import TlsProbe, probe_tls
-
-_LEAST_HANDSHAKE_S: Final = 5.0
-_WORDS_OF_VERSION: Final = {"1.0": "TLSv1", "1.1": "TLSv1.1", "1.2": "TLSv1.2", "1.3": "TLSv1.3"}
 
 
 class StepFailed(Exception):
@@ -448,108 +433,15 @@ class Connections:
             message = f"There is no TLS to probe on security profile {shown.profile}: {offer.url}"
             self._evidence.fail(step, "harness.step", Severity.ERROR, message)
             raise StepFailed
-        probing = _Probing(self, step, offer)
-        if step.refused is not None:
-            await probing.weak(step.refused.versions, step.refused.suites)
-        else:
-            await probing.strong()
-
-    async def handshake(
-        self, step: ProbeTls, offer: Offer, *, checks_server: bool
-    ) -> tuple[TlsProbe, int]:
-        """Make one handshake and note it among the events.
-
-        Raises:
-            StepFailed: our own side cannot offer it.
-        """
-        timeout_s = max(self._evidence.settings.limit_s(DEFAULT_BUDGET), _LEAST_HANDSHAKE_S)
-        at, started_s = datetime.now(UTC), monotonic_s()
+        probing = Probing(self._evidence, step, offer, number=self.station.connections)
         try:
-            tls = offer.tls(checks_server=checks_server)
-            probe = await probe_tls(offer.url, tls, timeout_s=timeout_s)
+            if step.refused is not None:
+                await probing.weak(step.refused.versions, step.refused.suites)
+            else:
+                await probing.strong()
         except CannotOffer as error:
             self._cannot_offer(step, str(error))
             raise StepFailed from error
-        detail: dict[str, object] = {
-            "url": offer.url,
-            "offered": {"versions": list(offer.versions), "suites": list(offer.suites)},
-            "tls": probe.facts.as_detail() if probe.facts else None,
-        }
-        if probe.refusal is not None:
-            detail |= {
-                "kind": probe.refusal.kind.value,
-                "phase": probe.refusal.phase.value,
-                "alert": probe.refusal.alert,
-                "reason": probe.refusal.reason,
-            }
-        identity, number = self._credentials.identity, self.station.connections
-        self._wire.record(Event(EventKind.PROBED, identity, number, at, started_s, detail=detail))
-        index = len(self._wire.events) - 1
-        self._evidence.refer(index, step)
-        return probe, index
-
-    def add(self, step: Step, findings: Sequence[Finding], event: int | None) -> None:
-        """Keep findings of a step."""
-        self._add(step, findings, event)
 
     def _add(self, step: Step, findings: Sequence[Finding], event: int | None) -> None:
         self._evidence.add(step, findings, event)
-
-
-class _Probing:
-    """The handshakes of one `probe_tls` step."""
-
-    def __init__(self, connections: Connections, step: ProbeTls, offer: Offer) -> None:
-        self._connections = connections
-        self._step = step
-        self._offer = offer
-        self._checks_server = True
-        self._certificates: dict[str, CertificateFacts] = {}
-
-    async def strong(self) -> None:
-        """What the server must be able to do."""
-        least = TlsVersion(_WORDS_OF_VERSION[self._step.version])
-        probe, event = await self._handshake()
-        refused = probe.refusal
-        if refused is not None and refused.kind is RefusalKind.NOT_TRUSTED:
-            self._add([not_trusted(refused.reason)], event)
-            self._checks_server = False  # said once; the rest can still be seen
-            probe, event = await self._handshake()
-        if probe.facts is None:
-            if probe.refusal is not None:
-                self._add([judge_none(least, probe.refusal)], event)
-            return
-        self._add(judge_version(least, probe.facts), event)
-        for suite in self._step.suites:
-            probe, event = await self._handshake(versions=("1.2",), suites=(suite,))
-            self._add(judge_suite(suite, probe.facts, probe.refusal), event)
-        probe, event = await self._handshake(versions=("1.3",))
-        self._add(judge_1_3(probe.facts, probe.refusal), event)
-        if self._step.looks_at_certificate:
-            for certificate in self._certificates.values():
-                self._add(judge_certificate(certificate, url=self._offer.url), None)
-
-    async def weak(self, versions: Sequence[str], suites: Sequence[str]) -> None:
-        """What the server must not do."""
-        self._checks_server = False
-        for version in versions:
-            probe, event = await self._handshake(versions=(version,))
-            self._add(judge_weak(_WORDS_OF_VERSION[version], probe.facts, probe.refusal), event)
-        for suite in suites:
-            probe, event = await self._handshake(versions=("1.2",), suites=(suite,))
-            self._add(judge_weak(suite, probe.facts, probe.refusal), event)
-
-    async def _handshake(
-        self, *, versions: tuple[str, ...] = (), suites: tuple[str, ...] = ()
-    ) -> tuple[TlsProbe, int]:
-        offer = replace(self._offer, versions=versions, suites=suites)
-        probe, event = await self._connections.handshake(
-            self._step, offer, checks_server=self._checks_server
-        )
-        if probe.facts is not None:
-            certificate = probe.facts.certificate
-            self._certificates.setdefault(certificate.pem, certificate)
-        return probe, event
-
-    def _add(self, findings: Sequence[Finding], event: int | None) -> None:
-        self._connections.add(self._step, findings, event)

@@ -133,8 +133,6 @@ def judge_suite(
         return []
     actual = facts.suite if facts is not None else ""
     if refused is not None:
-        if refused.kind is RefusalKind.NOT_TRUSTED:
-            return [not_trusted(refused.reason)]
         if refused.kind not in _REFUSALS:
             return [unreached(refused)]
         actual = refused.reason
@@ -179,7 +177,7 @@ def judge_1_3(facts: TlsFacts | None, refused: HandshakeRefused | None) -> list[
     if facts is not None:
         return []
     if refused is not None and refused.kind not in _REFUSALS:
-        return [not_trusted(refused.reason)] if _is_distrust(refused) else [unreached(refused)]
+        return [unreached(refused)]
     reason = refused.reason if refused is not None else "no handshake"
     return [
         finding(
@@ -265,10 +263,6 @@ def unreached(refused: HandshakeRefused) -> Finding:
         actual=refused.kind.value.replace("_", " "),
         severity=Severity.INCONCLUSIVE,
     )
-
-
-def _is_distrust(refused: HandshakeRefused) -> bool:
-    return refused.kind is RefusalKind.NOT_TRUSTED
 
 
 def _is_address(host: str) -> bool:

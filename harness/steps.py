@@ -107,9 +107,10 @@ class Steps:
         self.awaited.begin(step)
         try:
             await self._perform(step)
-            if self._evidence.has_failed(step):
+            if not self._evidence.has_failed(step):
+                outcome = "passed"
+            elif not isinstance(step, ProbeTls):  # what TLS lacks hinders nothing that follows
                 raise StepFailed
-            outcome = "passed"
         except asyncio.CancelledError:
             outcome = "not_run"
             raise
