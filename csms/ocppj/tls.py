@@ -11,7 +11,6 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 from typing import Final
 
 from cryptography import x509
@@ -27,7 +26,6 @@ SUITES: Final = (
 # People and programs get modern ones; the last two are for files that charge points fetch.
 WEB_SUITES: Final = ("ECDHE+AESGCM", "ECDHE+CHACHA20", "AES128-GCM-SHA256", "AES256-GCM-SHA384")
 STRENGTH: Final = "@SECLEVEL=2"  # RSA from 2048 bits, curves from 224, no SHA-1 (A00.FR.502)
-LOOK_EVERY_S: Final = 1.0
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -89,23 +87,17 @@ class LiveContext:
     """A context whose handshakes use the files as they are now.
 
     Python cannot take a trust anchor out of a context, nor give a listener another one, so each
-    handshake is moved to the newest context as soon as its ClientHello is there.
+    handshake is moved to the newest context as soon as its ClientHello is there. The files are
+    looked at every time: a charge point may come with its new certificate milliseconds after the
+    root above it was made, and some stat calls are nothing beside the handshake.
 
     Attributes:
         context: for the listener.
     """
 
-    def __init__(
-        self,
-        files: TlsFiles,
-        build: Callable[[TlsFiles], ssl.SSLContext],
-        *,
-        look_every_s: float = LOOK_EVERY_S,
-    ) -> None:
+    def __init__(self, files: TlsFiles, build: Callable[[TlsFiles], ssl.SSLContext]) -> None:
         self._files = files
         self._build = build
-        self._look_every_s = look_every_s
-        self._looked_s = monotonic()
         self._seen = _stamps(files.paths())
         self.context = self._newest = build(files)
         self.context.sni_callback = self._move
@@ -114,9 +106,7 @@ class LiveContext:
         self, handshake: ssl.SSLObject | ssl.SSLSocket, name: str, context: ssl.SSLContext
     ) -> None:
         """Called with every ClientHello, whether or not it names a server."""
-        if monotonic() - self._looked_s >= self._look_every_s:
-            self._looked_s = monotonic()
-            self._look()
+        self._look()
         if self._newest is not self.context:
             handshake.context = self._newest
 

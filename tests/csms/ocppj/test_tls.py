@@ -219,7 +219,7 @@ def touch(path: Path) -> None:
 
 def test_changed_certificates_are_read_again(files: TlsFiles, tmp_path: Path) -> None:
     """New handshakes show the new certificate without a restart."""
-    live = LiveContext(files, charge_point_context, look_every_s=0)
+    live = LiveContext(files, charge_point_context)
     before = serial_of(live.context)
     assert serial_of(live.context) == before
 
@@ -230,18 +230,9 @@ def test_changed_certificates_are_read_again(files: TlsFiles, tmp_path: Path) ->
     assert serial_of(live.context) != before
 
 
-def test_files_are_looked_at_now_and_then_only(files: TlsFiles, tmp_path: Path) -> None:
-    """A storm of handshakes is no storm of file accesses."""
-    live = LiveContext(files, charge_point_context, look_every_s=1000)
-    before = serial_of(live.context)
-    server_files(tmp_path)
-
-    assert serial_of(live.context) == before
-
-
 def test_changed_trust_counts_for_the_next_handshake(files: TlsFiles, tmp_path: Path) -> None:
     """Roots may be added, and taken away again."""
-    live = LiveContext(files, charge_point_context, look_every_s=0)
+    live = LiveContext(files, charge_point_context)
     own = client_certificate("CP1", tmp_path)
     shake(live.context, client_context(certificate=own))
 
@@ -258,7 +249,7 @@ def test_changed_trust_counts_for_the_next_handshake(files: TlsFiles, tmp_path: 
 def test_trust_may_come_later(files: TlsFiles, tmp_path: Path) -> None:
     """The built-in CA makes its roots when they are first needed."""
     later = tmp_path / "later.pem"
-    live = LiveContext(TlsFiles(files.certificates, (later,)), charge_point_context, look_every_s=0)
+    live = LiveContext(TlsFiles(files.certificates, (later,)), charge_point_context)
     own = client_certificate("CP1", tmp_path)
     with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
         shake(live.context, client_context(certificate=own))
@@ -273,7 +264,7 @@ def test_half_written_files_change_nothing(
     files: TlsFiles, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What cannot be used is logged; the last good files serve until it can."""
-    live = LiveContext(files, charge_point_context, look_every_s=0)
+    live = LiveContext(files, charge_point_context)
     before = serial_of(live.context)
     chain = files.certificates[0].chain
     whole = chain.read_text()
