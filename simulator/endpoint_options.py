@@ -22,7 +22,7 @@ PASSWORD_VARIABLE: Final = "PREFLIGHT_PASSWORD"  # noqa: S105 - the variable's n
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _VERSIONS: Final = {version.removeprefix("TLSv"): version for version in TlsVersion}
 _VERSIONS["1.0"] = _VERSIONS.pop("1")
 _OPTIONS: Final = (
@@ -254,9 +254,12 @@ def _read_credential(certificate: Path | None, key: Path | None) -> Credential |
 
 def _read_text(path: Path, option: str) -> str:
     try:
-        return path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise click.BadParameter(f"{path} is no PEM file", param_hint=option) from exc
+        return path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise click.BadParameter(f"{path}: {exc.strerror}", param_hint=option) from exc
+    except UnicodeDecodeError as exc:
+        message = f"{path} is no PEM file: `openssl x509 -inform der` makes one of DER"
+        raise click.BadParameter(message, param_hint=option) from exc
 
 
 def _with_certificate(offer: TlsOffer, credential: Credential | None) -> TlsOffer:

@@ -38,7 +38,7 @@ _PYTHON_VERSION: Final = {
     TlsVersion.TLS_1_3: ssl.TLSVersion.TLSv1_3,
 }
 _SOURCE_LINE: Final = re.compile(r" \(_ssl\.c:\d+\)$", re.ASCII)
-# Below this strength OpenSSL offers a suite at security level 0 alone.
+# Below this strength, and without certificates, OpenSSL offers suites at security level 0 alone.
 _WEAK_BITS: Final = 112
 _READ_BYTES: Final = 65_536
 
@@ -50,6 +50,9 @@ _APPLICATION_DATA: Final = 23
 _RECORD_TYPES: Final = range(20, 25)
 _CERTIFICATE: Final = 11
 _FATAL: Final = 2
+# What a client hides of its handshake in TLS 1.3: Finished, and an empty certificate where it was
+# asked for one and has none; together at most 99 bytes. A certificate and its signature are more.
+_MOST_HIDDEN_BYTES: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +195,7 @@ def _set_suites(context: ssl.SSLContext, offer: TlsOffer) -> None:
         return
     else:  # static RSA is not among OpenSSL's usual ones any more
         names = ["DEFAULT", *(known[SUITES[name]][0] for name in MANDATORY_SUITES)]
-    is_weak = any(known[SUITES[name]][1] < _WEAK_BITS for name in old)
+    is_weak = any("_anon_" in name or known[SUITES[name]][1] < _WEAK_BITS for name in old)
     if is_weak or offer.versions[0].code < TlsVersion.TLS_1_2.code:
         names.append("@SECLEVEL=0")
     try:
@@ -208,13 +211,13 @@ def _load_certificates(context: ssl.SSLContext, offer: TlsOffer) -> None:
     if anchors.strip():
         try:
             context.load_verify_locations(cadata=anchors)
-        except (ssl.SSLError, ValueError) as exc:
+        except (ssl.SSLError, ValueError, TypeError) as exc:
             raise CannotOffer(f"the trust anchors cannot be read: {_words(exc)}") from exc
     if not offer.certificate_chain_pem:
         return
     # Python reads certificates and keys from files alone: a private one, for a moment.
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-        file.write(f"{offer.private_key_pem}\n{offer.certificate_chain_pem}")
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        file.write(f"{offer.private_key_pem}\n{offer.certificate_chain_pem}".encode())
         file.flush()
         try:
             context.load_cert_chain(file.name, password=_no_password)
@@ -241,6 +244,7 @@ class Engine:
 
     Attributes:
         facts: what was agreed on, None before.
+        problem: why it is over, None while it is not.
         is_ended: the server said that it has no more to say.
     """
 
@@ -256,6 +260,7 @@ class Engine:
         self._theirs, self._ours = _Records(), _Records()
         self._unsent, self._unwritten = bytearray(), bytearray()
         self.facts: TlsFacts | None = None
+        self.problem: TlsProblem | None = None
         self.is_ended = False
         try:
             self._tls = make_context(offer).wrap_bio(
@@ -273,23 +278,18 @@ class Engine:
     @property
     def shows_certificate(self) -> bool:
         """Whether our certificate went to the server, because it asked."""
-        if not self._offer.certificate_chain_pem:
-            return False
-        # TLS 1.3 hides the message; one with our certificate is longer than all others together.
-        leaf = ssl.PEM_cert_to_DER_cert(_first_certificate(self._offer.certificate_chain_pem))
-        return self._ours.has_certificate or self._ours.hidden_bytes > len(leaf)
+        return self._ours.has_certificate or self._ours.hidden_bytes > _MOST_HIDDEN_BYTES
 
     def receive(self, data: bytes) -> bytes:
         """Take what the server sent; return what it says inside TLS.
 
-        Raises:
-            TlsProblem: it is over. `to_send` may still have an alert for the server.
+        After a `problem` nothing more is taken; `to_send` may still have an alert for the server.
         """
         self._incoming.write(data)
         if self.facts is None:
             self._theirs.feed(data)
             self._shake()
-        if self.facts is None:
+        if self.facts is None or self.problem is not None:
             return b""
         pieces: list[bytes] = []
         try:
@@ -301,7 +301,7 @@ class Engine:
         except ssl.SSLZeroReturnError:
             self.is_ended = True
         except ssl.SSLError as exc:
-            raise self._problem(exc) from exc
+            self.problem = self._problem(exc)
         return b"".join(pieces)
 
     def send(self, data: bytes) -> None:
@@ -340,6 +340,8 @@ class Engine:
                 del self._unwritten[: self._tls.write(self._unwritten)]
         except ssl.SSLWantReadError:
             pass  # the server wants new keys first
+        except ssl.SSLError:
+            self._unwritten.clear()  # it is over; reading tells why
 
     def _shake(self) -> None:
         try:
@@ -347,7 +349,8 @@ class Engine:
         except ssl.SSLWantReadError:
             return
         except ssl.SSLError as exc:
-            raise self._problem(exc) from exc
+            self.problem = self._problem(exc)
+            return
         certificate = read_certificate(self._tls.getpeercert(binary_form=True) or b"")
         is_other = self._offer.checks_server and not names_host(certificate, self._name)
         if is_other:
@@ -361,7 +364,7 @@ class Engine:
             shows_certificate=self.shows_certificate,
         )
         if is_other:
-            raise TlsProblem(_other_name(certificate, self._name), RefusalKind.NOT_TRUSTED)
+            self.problem = TlsProblem(_other_name(certificate, self._name), RefusalKind.NOT_TRUSTED)
 
     def _problem(self, exc: ssl.SSLError) -> TlsProblem:
         if isinstance(exc, ssl.SSLCertVerificationError):
@@ -402,11 +405,6 @@ def _iana_name(openssl_name: str) -> str:
     """Return the IANA name of a suite, OpenSSL's own where we know none."""
     names = {name: code for code, (name, _) in _openssl_suites().items()}
     return NAME_OF_SUITE.get(names.get(openssl_name, 0), openssl_name)
-
-
-def _first_certificate(pem: str) -> str:
-    end = "-----END CERTIFICATE-----"
-    return pem[pem.find("-----BEGIN CERTIFICATE-----") : pem.find(end) + len(end)]
 
 
 def _other_name(certificate: CertificateFacts, name: str) -> str:

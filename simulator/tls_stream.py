@@ -53,8 +53,8 @@ class TlsStream(asyncio.Transport, asyncio.Protocol):
         if self._is_lost:
             asyncio.get_running_loop().call_soon(protocol.connection_lost, self._lost_by)
         elif self.engine.is_ended:
-            self._end()
-        else:
+            self._end(protocol)
+        elif not self._tcp.is_closing():
             self._tcp.resume_reading()
 
     # --- the protocol that TCP sees ------------------------------------------------------------
@@ -66,22 +66,19 @@ class TlsStream(asyncio.Transport, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Go on with the handshake, or hand over what was said inside TLS."""
-        try:
-            text = self.engine.receive(data)
-        except TlsProblem as problem:
-            self._fail(problem)
-            return
-        self._send()
-        if self.engine.facts is not None and not self._shaken.done():
-            self._tcp.pause_reading()
-            self._shaken.set_result(None)
+        text = self.engine.receive(data)
+        self._send()  # after a problem that is our own alert, if OpenSSL has one
         if self._above is None:
             self._early += text
-            return
-        if text:
+        elif text:
             self._above.data_received(text)
-        if self.engine.is_ended:
-            self._end()
+        if self.engine.problem is not None:
+            self._fail(self.engine.problem)
+        elif self.engine.is_ended and self._above is not None:
+            self._end(self._above)
+        elif self.engine.facts is not None and not self._shaken.done():
+            self._tcp.pause_reading()
+            self._shaken.set_result(None)
 
     def eof_received(self) -> bool | None:
         """Take the end of TCP for the end of all: TLS has no half of a connection."""
@@ -120,24 +117,23 @@ class TlsStream(asyncio.Transport, asyncio.Protocol):
             self._tcp.write(data)
 
     def _fail(self, problem: TlsProblem) -> None:
-        self._send()  # our own alert, if OpenSSL has one
         self._lost_by = problem
         if not self._shaken.done():
             self._shaken.set_exception(problem)
         self._tcp.close()
 
-    def _end(self) -> None:
+    def _end(self, above: asyncio.Protocol) -> None:
         """Answer the server's farewell with ours."""
-        if self._above is not None:
-            self._above.eof_received()
+        above.eof_received()
         self.close()
 
     # --- the transport that the protocol above sees --------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Say something inside TLS."""
-        self.engine.send(bytes(data))
-        self._send()
+        if not self._tcp.is_closing():
+            self.engine.send(bytes(data))
+            self._send()
 
     def can_write_eof(self) -> bool:
         """TLS closes both directions or none."""

@@ -7,13 +7,15 @@ import json
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.serialization import Encoding
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
@@ -50,7 +52,8 @@ class Csms:
             self.received.append(frame)
             if frame[0] == 2:
                 answer = ANSWERS.get(frame[2], {"currentTime": "2026-01-31T12:00:00Z"})
-                await socket.send(json.dumps([3, frame[1], answer]))
+                with suppress(ConnectionClosed):  # what it said before it left is still to be read
+                    await socket.send(json.dumps([3, frame[1], answer]))
             if self.command and frame[2] == "StatusNotification":
                 await socket.send(json.dumps([2, "c", *self.command]))
                 self.command = []
@@ -290,7 +293,10 @@ def files() -> Mapping[str, str]:
         "both": "".join(credentials.values()),
         "other key": pki.key_pem(pki.key("EC", "somebody else")),
     }
-    return {name: str(pki.written(f"cli-{name}.pem", text)) for name, text in texts.items()}
+    paths = {name: pki.written(f"cli-{name}.pem", text) for name, text in texts.items()}
+    paths["der"] = paths["roots"].with_suffix(".der")
+    paths["der"].write_bytes(pki.authority().root.public_bytes(Encoding.DER))
+    return {name: str(path) for name, path in paths.items()}
 
 
 def test_password_over_tls(files: Mapping[str, str]) -> None:
@@ -374,6 +380,8 @@ def test_plain_server_behind_a_wss_address(files: Mapping[str, str]) -> None:
             ("--url", "wss://h", "--certificate", "certificate", "--certificate-key", "other key"),
             "cannot be used: key values mismatch",
         ),
+        (("--url", "wss://h", "--trust", "/nowhere"), "No such file"),
+        (("--url", "wss://h", "--trust", "der"), "is no PEM file"),
         (("--url", "wss://h", "--trust", "key"), "the trust anchors cannot be read"),
     ],
     ids=lambda value: "" if isinstance(value, str) else " ".join(value),

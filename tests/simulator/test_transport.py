@@ -8,7 +8,6 @@ import ssl
 import struct
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -35,7 +34,6 @@ from tests.simulator.tls_rig import (
     answering_hello,
     client_credentials,
     offer,
-    root_pem,
     server_context,
     tcp_server,
     tls_csms,
@@ -626,14 +624,3 @@ def test_secrets_are_not_shown() -> None:
 
     assert "secret" not in repr(endpoint)
     assert "PRIVATE KEY" not in repr(endpoint)
-
-
-def test_private_keys_do_not_stay_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python wants keys in files; ours are gone when the context is made."""
-    from simulator.tls import make_context
-
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    make_context(offer(server_name="only for this test", **client_credentials()))
-
-    assert list(tmp_path.iterdir()) == []
-    assert root_pem()

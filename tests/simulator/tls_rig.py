@@ -154,6 +154,7 @@ class AlertingServer(asyncio.Protocol):
             if not self._is_shaken:
                 self._tls.do_handshake()
                 self._is_shaken = True
+                self.shaken()
             self.heard += self._tls.read(65_536)
         except ssl.SSLWantReadError:
             self._transport.write(self._outgoing.read())
@@ -161,6 +162,9 @@ class AlertingServer(asyncio.Protocol):
             self.failed(exc)
             self._transport.write(self._outgoing.read())
             self._transport.close()
+
+    def shaken(self) -> None:
+        """Be told that the handshake is over."""
 
     def failed(self, exc: ssl.SSLError) -> None:
         """Be told why TLS ends here."""
