@@ -2,12 +2,16 @@
 
 import asyncio
 import base64
+import contextlib
 import json
-from collections.abc import Callable, Generator
+import ssl
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any, Self
 from urllib.parse import quote
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 Answer = Callable[[str, str, dict[str, Any]], list[Any] | None]
 
@@ -20,7 +24,17 @@ def accept(message_id: str, action: str, payload: dict[str, Any]) -> list[Any] |
 class Station:
     """One charge point; await it to connect."""
 
-    def __init__(self, url: str, identity: str, *, password: bytes | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        identity: str,
+        *,
+        password: bytes | None,
+        tls: ssl.SSLContext | None = None,
+        subprotocol: str = "ocpp1.6",
+    ) -> None:
+        self._tls = tls
+        self._subprotocols = [Subprotocol(subprotocol)]
         self._url = url + quote(identity, safe="")
         self.resource = f"/charge-points/{quote(identity, safe='')}"
         self._headers = {}
@@ -40,17 +54,18 @@ class Station:
     async def _connect(self) -> Self:
         self._socket = await connect(
             self._url,
-            subprotocols=["ocpp1.6"],  # type: ignore[list-item]
+            subprotocols=self._subprotocols,
             additional_headers=self._headers,
             compression=None,
             proxy=None,
             ping_interval=None,
+            ssl=self._tls,
         )
         self._reader = asyncio.create_task(self._read(self._socket))
         return self
 
     async def _read(self, socket: ClientConnection) -> None:
-        async for text in socket:
+        async for text in _until_closed(socket):
             frame = json.loads(text)
             if frame[0] == 2:
                 _, message_id, action, payload = frame
@@ -95,6 +110,13 @@ class Station:
         assert self._socket is not None
         await asyncio.wait_for(self._socket.wait_closed(), 5)
         return self._socket.close_code, self._socket.close_reason or ""
+
+
+async def _until_closed(socket: ClientConnection) -> AsyncIterator[str | bytes]:
+    """Yield what comes, however the connection ends."""
+    with contextlib.suppress(ConnectionClosed):
+        async for text in socket:
+            yield text
 
 
 Connect = Callable[..., Station]
