@@ -13,6 +13,7 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from simulator.client_hello import ClientHello, parse_client_hello
@@ -215,12 +216,12 @@ def _load_certificates(context: ssl.SSLContext, offer: TlsOffer) -> None:
             raise CannotOffer(f"the trust anchors cannot be read: {_words(exc)}") from exc
     if not offer.certificate_chain_pem:
         return
-    # Python reads certificates and keys from files alone: a private one, for a moment.
-    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
-        file.write(f"{offer.private_key_pem}\n{offer.certificate_chain_pem}".encode())
-        file.flush()
+    # Python reads certificates and keys from files alone: in a private place, for a moment.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "client.pem")
+        path.write_bytes(f"{offer.private_key_pem}\n{offer.certificate_chain_pem}".encode())
         try:
-            context.load_cert_chain(file.name, password=_no_password)
+            context.load_cert_chain(path, password=_no_password)
         except (ssl.SSLError, ValueError) as exc:
             raise CannotOffer(f"the client certificate cannot be used: {_words(exc)}") from exc
 

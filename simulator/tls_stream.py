@@ -32,6 +32,8 @@ class TlsStream(asyncio.Transport, asyncio.Protocol):
         self.engine = Engine(offer, host)
         self._above: asyncio.Protocol | None = None
         self._shaken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Who was cancelled meanwhile does not ask how it ended.
+        self._shaken.add_done_callback(lambda shaken: shaken.cancelled() or shaken.exception())
         self._early = b""
         self._is_lost = False
         self._lost_by: Exception | None = None

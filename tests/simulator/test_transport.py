@@ -394,6 +394,20 @@ async def test_looking_without_trust_connects_to_nobody() -> None:
     assert line.events == []
 
 
+async def test_weak_key_of_a_server_is_not_trusted_but_can_be_looked_at() -> None:
+    """A key of 1024 bits ends the connection on our side; who only looks finds out its length."""
+    context = server_context(kinds=("RSA-1024",), suites="AES128-GCM-SHA256:@SECLEVEL=0")
+    async with tls_csms(context) as url:
+        refused = (await probe(url, max_version=TlsVersion.TLS_1_2)).refusal
+        looked = await probe(url, max_version=TlsVersion.TLS_1_2, checks_server=False)
+
+    assert refused is not None
+    assert ended(refused) == (RefusalKind.NOT_TRUSTED, Phase.TLS)
+    assert "key too weak" in refused.reason
+    assert looked.facts is not None
+    assert looked.facts.certificate.key_bits == 1024
+
+
 # --- servers that do not want us -------------------------------------------------------------
 
 

@@ -60,6 +60,7 @@ def server_context(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version, context.maximum_version = oldest, newest
+    context.set_ciphers(suites)
     for kind in kinds:
         key = pki.key(kind, "server")
         certificate = pki.authority(authority).issue(
@@ -67,7 +68,6 @@ def server_context(
         )
         path = pki.written(f"rig-{kind}.pem", pki.key_pem(key) + pki.pem(certificate))
         context.load_cert_chain(path)
-    context.set_ciphers(suites)
     context.verify_mode = clients
     context.load_verify_locations(cadata=root_pem())
     return context
