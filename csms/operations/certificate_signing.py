@@ -87,6 +87,7 @@ class CertificateSigning:
         self._commanding: Commanding | None = None
         self._waiting: set[str] = set()
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._called: set[str] = set()  # who was answered while something was under way
         # One thread: signing takes a core, and must not take the one of the event loop.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="csms-signer")
 
@@ -140,14 +141,18 @@ class CertificateSigning:
 
     def answered(self, identity: str) -> None:
         """A CALL of this charge point is about to be answered: what waits for it may follow."""
-        if (
-            identity in self._waiting
-            and identity not in self._under_way
-            and self._commanding is not None
-        ):
+        if identity not in self._waiting or self._commanding is None:
+            return
+        if identity in self._under_way:
+            self._called.add(identity)
+        else:
             task = asyncio.create_task(self._bring(identity, self._commanding))
             self._under_way[identity] = task
-            task.add_done_callback(lambda _: self._under_way.pop(identity, None))
+            task.add_done_callback(lambda _: self._done(identity))
+
+    def _done(self, identity: str) -> None:
+        del self._under_way[identity]
+        self._called.discard(identity)
 
     async def issue(self, identity: str, csr: str) -> IssuedCertificate:
         """Sign a request for an operator, who brings the certificate to the charge point.
@@ -228,7 +233,10 @@ class CertificateSigning:
                 )
                 if issued is not None:
                     self._waiting.add(identity)
-                    if not await self._bring_one(issued, commanding):
+                    self._called.discard(identity)
+                    if not await self._bring_one(issued, commanding) and (
+                        identity not in self._called  # it may be back on another connection
+                    ):
                         return  # it waits for the next CALL
         except StorageError as error:
             self._waiting.add(identity)

@@ -156,6 +156,21 @@ async def test_what_was_not_sent_waits(
     assert len(chains) == 1
 
 
+async def test_call_while_the_loss_is_noticed_counts(office: Office) -> None:
+    """The charge point was back before its old connection was known to be dead."""
+    office.rig.wire.outcomes = [LOST]
+
+    async def meanwhile() -> None:
+        office.rig.wire.meanwhile = None
+        office.signing.answered("CP1")
+
+    office.rig.wire.meanwhile = meanwhile
+    await office.ask()
+    await office.call()
+
+    assert await office.states() == [IssuedState.ACCEPTED]
+
+
 async def test_lost_connections_have_an_end(office: Office) -> None:
     """A charge point that falls over its certificate is not made to fall for ever."""
     office.rig.wire.outcomes = [LOST] * 10
