@@ -192,3 +192,93 @@ async def test_lost_answer_is_unknown(shared_api: httpx.AsyncClient, station: St
 async def test_unknown_trigger_is_404(shared_api: httpx.AsyncClient, station: Station) -> None:
     """A number that is none of this charge point's."""
     assert (await shared_api.get(f"{station.resource}/triggers/999999")).status_code == 404
+
+
+EXTENDED: list[tuple[str, str, dict[str, Any]]] = [
+    ("SignChargePointCertificate", "SignCertificate", {"csr": "none"}),
+    ("LogStatusNotification", "LogStatusNotification", {"status": "Idle"}),
+    (
+        "FirmwareStatusNotification",
+        "SignedFirmwareStatusNotification",
+        {"status": "Idle"},
+    ),
+    ("Heartbeat", "Heartbeat", {}),
+]
+
+
+@pytest.mark.parametrize(("message", "action", "payload"), EXTENDED)
+async def test_extended_trigger_is_followed(
+    shared_api: httpx.AsyncClient,
+    station: Station,
+    message: str,
+    action: str,
+    payload: dict[str, Any],
+) -> None:
+    """Under the names of the security whitepaper (CS-SEC-10)."""
+    answer = await shared_api.post(
+        f"{station.resource}/triggers", json={"requestedMessage": message, "extended": True}
+    )
+    made = answer.json()
+    assert await station.commands.get() == (
+        "ExtendedTriggerMessage",
+        {"requestedMessage": message},
+    )
+
+    await station.call(action, payload)
+
+    assert (made["status"], made["extended"]) == ("Accepted", True)
+    assert await _followed(shared_api, station, made["id"]) == [None]
+
+
+@pytest.mark.parametrize("message", ["SignChargePointCertificate", "LogStatusNotification"])
+async def test_message_only_the_extended_trigger_knows_is_asked_by_it(
+    shared_api: httpx.AsyncClient, station: Station, message: str
+) -> None:
+    """Nobody has to know which message belongs to which paper."""
+    answer = await shared_api.post(
+        f"{station.resource}/triggers", json={"requestedMessage": message}
+    )
+
+    assert answer.json()["extended"] is True
+    assert (await station.commands.get())[0] == "ExtendedTriggerMessage"
+
+
+async def test_plain_trigger_does_not_ask_for_the_signed_status(
+    shared_api: httpx.AsyncClient, station: Station
+) -> None:
+    """FirmwareStatusNotification is two messages, by who asks."""
+    made = await _trigger(shared_api, station, "FirmwareStatusNotification", None)
+
+    await station.call("SignedFirmwareStatusNotification", {"status": "Idle"})
+
+    assert made["extended"] is False
+    assert await _followed(shared_api, station, made["id"]) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "extended"),
+    [("DiagnosticsStatusNotification", True), ("SignChargePointCertificate", False)],
+)
+async def test_trigger_by_the_wrong_paper_is_refused(
+    shared_api: httpx.AsyncClient, station: Station, message: str, extended: bool
+) -> None:
+    """422 by the schema; nothing is sent."""
+    answer = await shared_api.post(
+        f"{station.resource}/triggers", json={"requestedMessage": message, "extended": extended}
+    )
+
+    assert answer.status_code == 422
+    assert station.commands.empty()
+
+
+async def test_boot_is_not_triggered_by_the_other_paper_either(
+    shared_api: httpx.AsyncClient, station: Station
+) -> None:
+    """CS-BOOT-11 is about the message, not about who asks."""
+    answer = await shared_api.post(
+        f"{station.resource}/triggers",
+        json={"requestedMessage": "BootNotification", "extended": True},
+    )
+
+    assert answer.status_code == 409
+    assert station.commands.empty()
