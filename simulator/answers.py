@@ -45,8 +45,9 @@ def change_availability(station: ChargePoint, request: Request, now: Moment) -> 
 
 def change_configuration(station: ChargePoint, request: Request, now: Moment) -> Response:
     """Change a key (§5.3); the security profile only if the new one can work (A05)."""
-    if request["key"].casefold() == "securityprofile" and request["value"].strip().isdecimal():
-        objection = station.security.access.objection(int(request["value"]))
+    if request["key"].casefold() == "securityprofile":
+        profile = station.keys.parsed("SecurityProfile", request["value"])
+        objection = profile and station.security.access.objection(int(profile))
         if objection:
             station.wire.notice(f"SecurityProfile stays: {objection}")
             return status_response("Rejected")

@@ -30,9 +30,9 @@ def make_csr(order: MakeCsr) -> CsrEnd:
                 x509.NameAttribute(NameOID.COMMON_NAME, order.common_name),
             ]
         )
-    except ValueError as exc:  # longer than X.520 allows
+        csr = x509.CertificateSigningRequestBuilder(subject).sign(key, hashes.SHA256())
+    except ValueError as exc:  # a name that no certificate can hold
         return CsrEnd(problem=f"{type(exc).__name__}: {exc}")
-    csr = x509.CertificateSigningRequestBuilder(subject).sign(key, hashes.SHA256())
     return CsrEnd(
         csr_pem=csr.public_bytes(serialization.Encoding.PEM).decode(),
         private_key_pem=key.private_bytes(

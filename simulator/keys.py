@@ -213,6 +213,10 @@ class Configuration:
         self._values[name.casefold()] = parsed
         return ChangeStatus.ACCEPTED
 
+    def parsed(self, name: str, value: str) -> str | None:
+        """Return a value in the form a key would have it, None where it cannot have it."""
+        return self._parse(self._keys[name.casefold()], value)
+
     def restart(self) -> None:
         """Let changes that waited for a reboot take effect."""
         self._values.update(self._pending)

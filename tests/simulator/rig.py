@@ -147,6 +147,10 @@ class Rig:
         end = make_csr(order)
         self._carry_out(self.charge_point.csr_made(order.number, end, self.now))
 
+    def receive_text(self, text: str) -> None:
+        """Send any text to the charge point."""
+        self._carry_out(self.charge_point.receive_text(text, self.now))
+
     def transferred(
         self,
         problem: str = "",

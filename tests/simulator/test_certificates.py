@@ -100,7 +100,9 @@ def ssl_pem(der: bytes) -> str:
 
 
 _KEY = ec.derive_private_key(2026, ec.SECP256R1())
-_DER = pki.make_root("Root", _KEY, serial_number=1).certificate.public_bytes(serialization.Encoding.DER)
+_DER = pki.make_root("Root", _KEY, serial_number=1).certificate.public_bytes(
+    serialization.Encoding.DER
+)
 
 
 def test_one_is_not_several() -> None:
