@@ -27,6 +27,7 @@ from rich.text import Text
 from harness import known_failures
 from harness.background import Background
 from harness.engine import EngineError, RunOptions
+from harness.judge_run import judge_run
 from harness.loader import States, library_directory, states_for
 from harness.model import CaseSet
 from harness.plugin import HarnessFault, ScenarioItem, near, scenario_items
@@ -306,14 +307,20 @@ class RunPlugin:
         """Return the run that all workers made together."""
         parts = self._from_workers
         not_run = tuple(case for part in parts for case in part.cases)
+        cases = tuple(sorted((*recorder.cases, *not_run), key=lambda case: case.case_id))
         stopped = next((part.stopped for part in parts if part.stopped), "")
+        empty = self._empty_run(sut, stopped=stopped)
+        findings = [finding for part in parts for finding in part.findings]
+        if sut.start is None:  # all workers met the same CSMS: judge what none of them saw alone
+            findings = [one for one in findings if not one.rule.startswith("run.")]
+            findings += judge_run(cases)
         return replace(
-            self._empty_run(sut, stopped=stopped),
+            empty,
             started_at=recorder.started_at,
             duration_s=(datetime.now(UTC) - recorder.started_at).total_seconds(),
-            cases=tuple(sorted((*recorder.cases, *not_run), key=lambda case: case.case_id)),
-            findings=tuple(finding for part in parts for finding in part.findings),
-            settings=parts[0].settings if parts else {},
+            cases=cases,
+            findings=tuple(dict.fromkeys(findings)),
+            settings={**(parts[0] if parts else empty).settings, "workers": len(parts)},
         )
 
     def _empty_run(self, sut: SystemUnderTest, *, stopped: str) -> RunResult:

@@ -148,11 +148,25 @@ def head(report: Report) -> tuple[Fact, ...]:
 
 def seen_communication(run: RunResult) -> str:
     """Return how the charge points spoke with the CSMS."""
-    url = str(system_under_test(run).get("ocpp_url") or "")
-    words = {"ws": "WebSocket without TLS", "wss": "WebSocket over TLS"}.get(
-        url.partition(":")[0].lower(), "WebSocket"
-    )
-    return f"JSON, {words}"
+    schemes = {url.partition(":")[0].lower() for url in _endpoints(system_under_test(run))}
+    words = {
+        frozenset({"ws"}): "WebSocket without TLS",
+        frozenset({"wss"}): "WebSocket over TLS",
+        frozenset({"ws", "wss"}): "WebSocket with and without TLS",
+    }
+    return f"JSON, {words.get(frozenset(schemes), 'WebSocket')}"
+
+
+def _endpoints(sut: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return where charge points connect, with the security profiles that do so there."""
+    found: dict[str, list[str]] = {}
+    by_profile = sut.get("endpoints")
+    if isinstance(by_profile, Mapping):
+        for profile, url in by_profile.items():
+            found.setdefault(str(url), []).append(str(profile))
+    elif url := sut.get("ocpp_url"):
+        found[str(url)] = []
+    return found
 
 
 # --- performance -------------------------------------------------------------------------------
@@ -279,13 +293,14 @@ def _configuration(report: Report) -> Iterator[Fact]:
     run, settings = report.run, report.run.settings
     sut = system_under_test(run)
     yield Fact("System under test", run.sut_name, str(sut.get("file") or ""))
-    if url := sut.get("ocpp_url"):
-        yield Fact("Endpoint", f"{url}/<identity>", _started_by(sut, settings))
+    for url, profiles in _endpoints(sut).items():
+        words = f", security profile {' and '.join(profiles)}" if profiles else ""
+        yield Fact("Endpoint", f"{url}/<identity>", f"{_started_by(sut, settings)}{words}")
     yield Fact("Profiles declared", _profiles(run))
     if features := declared(run, "features"):
         yield Fact("Optional features", _mapping(features))
     if security := declared(run, "security_profiles"):
-        yield Fact("Security profiles", _list(security))
+        yield Fact("Security profiles declared", _list(security))
     yield Fact(
         "Authentication", _yes(sut.get("basic_auth"), "HTTP Basic", "none") if sut else "unknown"
     )

@@ -19,6 +19,7 @@ from harness.model import CaseSet
 from harness.report.diagram import draw_inline
 from harness.report.document import Known
 from harness.report.frames import printable, printable_lines, read_frames
+from harness.report.life import words_of
 from harness.report.points import Place, Point, case_weight, demand_of, place_point
 from harness.report.standards import documents_of
 from harness.results import CaseResult, RunResult, Severity, Verdict
@@ -310,7 +311,4 @@ def _kind(event: Event) -> str:
 
 
 def _text(event: Event, *, is_message: bool) -> str:
-    if is_message:
-        return printable(event.text, limit=_LONGEST_TEXT)
-    detail = " ".join(f"{name}={value}" for name, value in event.detail.items() if value != "")
-    return printable(f"{event.kind.value} {detail}".strip(), limit=_LONGEST_TEXT)
+    return printable(event.text, limit=_LONGEST_TEXT) if is_message else words_of(event)
