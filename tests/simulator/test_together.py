@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from hashlib import sha256
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,11 +12,19 @@ from simulator.clock import format_time
 from simulator.connector import Status, check_move
 from simulator.errors import LocalProtocolError
 from simulator.firmware import Phase
+from tests.simulator import pki
 from tests.simulator.rig import Rig
 
 KEYS = {"MeterValueSampleInterval": "0", "ConnectionTimeOut": "20"}
 
-BY_OTHERS = {"reserve", "cancel", "available", "remote", "update", "wait", "reset", "transferred"}
+BY_OTHERS = {
+    *("reserve", "cancel", "available", "remote", "update", "wait", "reset", "transferred"),
+    *("signed", "log"),
+}
+
+SIGNER = pki.make_root("Signer")
+SIGNATURES = [pki.sign(SIGNER.key, b"other"), pki.sign(SIGNER.key)]
+SHA256 = sha256(pki.FIRMWARE).hexdigest()
 
 _number = st.integers(1, 2)
 _tag = st.sampled_from(["A", "B"])
@@ -34,6 +43,9 @@ STEPS = st.one_of(
     st.tuples(st.just("available"), st.integers(0, 2), st.booleans()),
     st.tuples(st.just("remote"), _number, _tag),
     st.tuples(st.just("update"), st.integers(0, 30)),
+    st.tuples(st.just("signed"), st.integers(0, 30), st.integers(0, 30), st.booleans()),
+    st.tuples(st.sampled_from(["pause_download", "resume_download", "verification_failure"])),
+    st.tuples(st.just("log"), st.integers(1, 3)),
     st.tuples(st.just("transferred"), st.sampled_from(["", "lost"])),
     st.tuples(st.just("reset"), st.sampled_from(["Hard", "Soft"])),
     st.tuples(st.just("line")),
@@ -65,9 +77,21 @@ def do(rig: Rig, step: tuple[object, ...]) -> None:
         case ("update", int(seconds)):
             payload = {"location": "http://h/2.0.bin", "retries": 1, "retryInterval": 5}
             rig.ask("UpdateFirmware", {**payload, "retrieveDate": later(rig, seconds)})
+        case ("signed", int(seconds), int(more), bool(is_right)):
+            firmware = {
+                "location": "http://h/3.0.bin",
+                "retrieveDateTime": later(rig, seconds),
+                "installDateTime": later(rig, seconds + more),
+                "signingCertificate": SIGNER.pem,
+                "signature": SIGNATURES[is_right],
+            }
+            rig.ask("SignedUpdateFirmware", {"requestId": 1, "firmware": firmware, "retries": 1})
+        case ("log", int(name)):
+            log = {"remoteLocation": "http://h/"}
+            rig.ask("GetLog", {"logType": "SecurityLog", "requestId": name, "log": log})
         case ("transferred", str(problem)):
             if rig.transfers:
-                rig.transferred(problem)
+                rig.transferred(problem, sha256=SHA256)
         case ("reset", str(kind)):
             rig.ask("Reset", {"type": kind})
         case ("line",):
@@ -80,6 +104,8 @@ def do(rig: Rig, step: tuple[object, ...]) -> None:
             rig.advance(seconds)
         case (str(event), int(number)):
             rig.do(event, connector_id=number)
+        case (str(event),):
+            rig.do(event)
     if rig.hangups:
         rig.reconnect_after_hangup()
 
@@ -119,14 +145,16 @@ def test_every_order_of_events_keeps_the_rules(steps: list[tuple[object, ...]]) 
     for number in (1, 2):
         for event in ("clear_fault", "press_stop", "unplug"):
             attempt(rig, (event, number))
+    attempt(rig, ("resume_download",))
     for _ in range(2):  # a second order may wait for the end of the first
         rig.advance(100)
         while rig.transfers:
-            rig.transferred()
+            rig.transferred(sha256=SHA256)
             rig.advance(40)
         if rig.hangups:
             rig.reconnect_after_hangup()
     rig.advance(100)
     assert rig.charge_point.firmware.phase is Phase.IDLE
+    assert not rig.charge_point.logs.is_under_way
     assert len(rig.charge_point.charging.reserving.book) == 0
     assert rig.charge_point.is_idle
