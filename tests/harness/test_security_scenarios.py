@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from harness.connection_grammar import MANDATORY_SUITES
 from harness.model import (
     EDITIONS,
     NEWEST_EDITION,
@@ -30,6 +29,7 @@ from tests.harness.test_scenarios import (
     read_yaml,
     steps_of,
 )
+from tests.miniature_pki import SUITES
 
 SECURITY = [one for one in SCENARIOS.values() if one.profile is Profile.SECURITY]
 CONNECTION_RULES = [rule for rule in ALL_RULES if "." not in rule.message]
@@ -64,7 +64,7 @@ def test_every_rule_on_connections_is_in_its_case(rule: Rule, edition: str) -> N
             assert probe.refused is None
             held: dict[str, Json] = {
                 "version": probe.version,
-                "suites": list(probe.suites or MANDATORY_SUITES),
+                "suites": list(probe.suites or SUITES),
                 "server certificate": None if probe.looks_at_certificate else "not looked at",
             }
             assert held[rule.field] == rule.value
