@@ -109,3 +109,14 @@ def test_no_form_of_a_key_survives(key: bytes, before: str, after: str) -> None:
 
     for form in (key.hex(), base64.b64encode(key).decode()):
         assert form not in masker.mask(before + form + after)
+
+
+@pytest.mark.parametrize("key", ["3a00ff41aabbccdd", "3A00FF41AABBCCDD", "a key that is no hex"])
+def test_a_key_is_masked_as_text_and_as_bytes(key: str) -> None:
+    """An AuthorizationKey shows neither as it was sent nor as Basic auth has it."""
+    masker = Masker()
+    masker.add_key(key)
+    raw = bytes.fromhex(key) if "no" not in key else key.encode()
+
+    for form in (key, key.upper(), key.lower(), base64.b64encode(raw).decode().rstrip("=")):
+        assert form not in masker.mask(f"[{form}]")

@@ -167,3 +167,51 @@ def test_roles_of_a_scenario(tmp_path: Path) -> None:
     )
 
     assert roles_used(scenario(tmp_path, steps)) == {"valid_2", "parent"}
+
+
+def of_profiles(*profiles: int, role: str = "") -> list[Credentials]:
+    return [
+        Credentials(f"{role}{number}", security_profile=profile, role=role)
+        for number, profile in enumerate(profiles)
+    ]
+
+
+async def test_an_identity_of_the_profile_is_given() -> None:
+    """A case gets what it asks for, and special ones are kept for who asks for them."""
+    pools = Pools([*of_profiles(1, role="special"), *of_profiles(2, 1)], TAGS)
+
+    async with (
+        pools.lease(ONE, profile=1) as plain,
+        pools.lease(ONE, profile=1, role="special") as special,
+    ):
+        assert plain.credentials.identity == "1"
+        assert special.credentials.identity == "special0"
+
+
+@pytest.mark.parametrize(("profile", "role"), [(3, ""), (1, "special")])
+async def test_what_is_not_there_is_not_waited_for(profile: int, role: str) -> None:
+    """Nobody will ever give back an identity that the file has not."""
+    pools = Pools(of_profiles(1, 2), TAGS)
+
+    with pytest.raises(PoolError, match="no identity with"):
+        async with pools.lease(ONE, profile=profile, role=role):
+            pytest.fail("leased")
+
+
+async def test_a_changed_identity_comes_back_changed() -> None:
+    """Who raised its profile is not given out for the old one any more; waiting ends then."""
+    pools = Pools(of_profiles(1), TAGS)
+    async with pools.lease(ONE, profile=1) as lease:
+        waiting = asyncio.create_task(_lease_once(pools, 1))
+        await asyncio.sleep(0)
+        pools.change(Credentials(lease.credentials.identity, b"new", security_profile=2))
+
+    with pytest.raises(PoolError, match="security_profile 1"):
+        await waiting
+    async with pools.lease(ONE, profile=2) as lease:
+        assert lease.credentials.password == b"new"
+
+
+async def _lease_once(pools: Pools, profile: int) -> None:
+    async with pools.lease(ONE, profile=profile):
+        pytest.fail("leased")
