@@ -142,13 +142,26 @@ def _lock(words: Sequence[str]) -> Command:
 def _fail(words: Sequence[str]) -> Command:
     what, *times = words
     event = {
+        "certificate": "certificate_refusal",
         "download": "download_failure",
         "install": "installation_failure",
+        "store": "certificate_store_failure",
         "upload": "upload_failure",
+        "verify": "verification_failure",
     }[what]
-    if len(times) > (what != "install"):
+    if len(times) > (what not in ("install", "verify")):
         raise ValueError
     return _apply(event, **({"times": int(times[0])} if times else {}))
+
+
+def _download(words: Sequence[str]) -> Command:
+    (what,) = words
+    return _apply({"pause": "pause_download", "resume": "resume_download"}[what])
+
+
+def _event(words: Sequence[str]) -> Command:
+    kind, *info = words
+    return _apply("security_event", type=kind, tech_info=" ".join(info))
 
 
 def _data(words: Sequence[str]) -> Command:
@@ -196,9 +209,19 @@ VERBS: Final[dict[str, _Verb]] = {
     "clear": _Verb("clear N", "the fault is gone", _at_connector("clear_fault")),
     "lock": _Verb("lock broken|stuck N", "the cable cannot be locked, or not unlocked", _lock),
     "fail": _Verb(
-        "fail download|install|upload [N]",
-        "the next N transfers fail (1 without N), or the next installation",
+        "fail WHAT [N]",
+        "the next N (1 without N) of download, upload, certificate, store go wrong; or install,"
+        " verify",
         _fail,
+    ),
+    "download": _Verb("download pause|resume", "let a download of firmware wait", _download),
+    "renew": _Verb(
+        "renew",
+        "ask for a new certificate",
+        lambda words: _none(words, _apply("renew_certificate")),
+    ),
+    "event": _Verb(
+        "event TYPE [INFO]", "a security event, TamperDetectionActivated for example", _event
     ),
     "power": _Verb("power off|on", "cut the power, or restore it", _power),
     "network": _Verb("network off|on", "cut the connection, or restore it", _network),
