@@ -74,6 +74,8 @@ def test_the_wheel_holds_what_the_program_reads(wheel: Path) -> None:
         "harness/suts/embedded.yaml",
         "harness/suts/schema.json",
         "harness/report/report.schema.json",
+        "harness/report/templates/preview.css",
+        "harness/report/templates/preview.html",
         "harness/report/npm/package-lock.json",
     ):
         assert wanted in names
