@@ -92,9 +92,10 @@ class OpenRow:
 
 @dataclass(frozen=True, slots=True)
 class OffRow:
-    """Cases that were switched off for one reason."""
+    """Cases that were switched off for one reason: the official ones, and how many more."""
 
     cases: tuple[str, ...]
+    more: int
     levels: str
     reason: str
 
@@ -278,7 +279,9 @@ def _result(cases: Sequence[OfficialCase], *, is_declared: bool) -> tuple[str, s
         return "Failed", "failure"
     if owed.total != owed.of(Standing.PASSED):
         return "Not shown", "open"
-    if counted.asked != counted.of(Standing.PASSED):
+    if not is_declared:
+        return "Not declared", "off"
+    if counted.asked != counted.of(Standing.PASSED) or any(case.is_waived for case in cases):
         return "At risk", "risk"
     return "Passed", "passed"
 
@@ -347,11 +350,13 @@ def _switched_off(cases: Sequence[CaseResult]) -> Iterator[OffRow]:
         if case.verdict is Verdict.NOT_APPLICABLE:
             groups.setdefault(case.reason or "no reason given", []).append(case)
     for reason, group in groups.items():
+        official = sorted(case.case_id for case in group if case.case_set is CaseSet.OFFICIAL)
         levels = Counter(level_of(case) for case in group)
         ordered = [level.value for level in Requirement if level.value in levels]
         ordered += [level for level in levels if level not in ordered]
         yield OffRow(
-            cases=tuple(sorted(case.case_id for case in group)),
+            cases=tuple(official),
+            more=len(group) - len(official),
             levels=", ".join(f"{levels[level]} {level}" for level in ordered),
             reason=reason,
         )

@@ -74,14 +74,18 @@ class OfficialCase:
 
     @property
     def is_owed(self) -> bool:
-        """Whether a certificate needs it: no declaration switches a mandatory case off."""
-        if not self.is_in_edition:
-            return False
-        if self.requirement is Requirement.MANDATORY:
-            return True
+        """Whether a certificate needs it: no declaration switches off what is mandatory in Core."""
+        if self.is_waived:
+            return self.profile is Profile.CORE
+        return self.requirement in DEMANDED and self.standing is not Standing.SWITCHED_OFF
+
+    @property
+    def is_waived(self) -> bool:
+        """Whether it is mandatory, and switched off all the same."""
         return (
-            self.requirement is Requirement.CONDITIONAL
-            and self.standing is not Standing.SWITCHED_OFF
+            self.is_in_edition
+            and self.requirement is Requirement.MANDATORY
+            and self.standing is Standing.SWITCHED_OFF
         )
 
 
@@ -214,8 +218,16 @@ def _decide(report: Report, cases: Sequence[OfficialCase]) -> tuple[Readiness, l
     reasons = _open_reasons(report, owed)
     if reasons:
         return Readiness.NOT_SHOWN, reasons
-    reasons = [*_unconfirmed_reasons(cases), *_unasked_reasons(cases)]
+    reasons = [*_waived_reasons(cases), *_unconfirmed_reasons(cases), *_unasked_reasons(cases)]
     return (Readiness.AT_RISK if reasons else Readiness.READY), reasons
+
+
+def _waived_reasons(cases: Sequence[OfficialCase]) -> Iterator[str]:
+    if waived := [case for case in cases if case.is_waived and not case.is_owed]:
+        yield (
+            f"{_cases(waived, 'mandatory')} switched off by the declaration."
+            " A laboratory may demand them all the same."
+        )
 
 
 def _unconfirmed_reasons(cases: Sequence[OfficialCase]) -> Iterator[str]:
@@ -254,7 +266,7 @@ def _open_reasons(report: Report, owed: Sequence[OfficialCase]) -> list[str]:
         Standing.UNOBSERVED: "could not be observed",
         Standing.ERROR: "ended in an error of the tester",
         Standing.NOT_RUN: "did not run",
-        Standing.SWITCHED_OFF: "switched off, though mandatory",
+        Standing.SWITCHED_OFF: "of Core switched off, though mandatory",
     }
     for standing, what in words.items():
         if found := [case for case in owed if case.standing is standing]:

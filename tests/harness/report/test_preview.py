@@ -166,6 +166,23 @@ def test_a_profile_that_is_not_declared_is_told_apart() -> None:
     assert row["Demand"] == "1 conditional"
 
 
+def test_what_is_mandatory_of_an_undeclared_profile_does_not_make_it_pass() -> None:
+    """Two mandatory cases of Firmware Management do not make it declared."""
+    passed = case(profile=Profile.FIRMWARE_MANAGEMENT)
+    off = replace(
+        case("TC_044_1_CSMS", verdict=Verdict.NOT_APPLICABLE, reason="x"),
+        requirement=Requirement.CONDITIONAL,
+        profile=Profile.FIRMWARE_MANAGEMENT,
+    )
+    found = replace(run(passed, off), settings={"system_under_test": {"profiles": ["Core"]}})
+
+    by_name = {
+        row["Functionality"]: row for row in rows(section(page_of(found), "summary").first("table"))
+    }
+    assert by_name["Firmware Management"]["Result"] == "Not declared"
+    assert by_name["Firmware Management"]["Cases"] == "1 of 1 passed, 1 switched off"
+
+
 def test_a_failure_is_one_row_that_leads_to_its_evidence() -> None:
     """Case, rule, expected, actual and time; links to frame, diagram and place."""
     page = page_of(run(failed_case()))

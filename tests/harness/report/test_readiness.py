@@ -145,13 +145,22 @@ def test_a_conditional_case_can_be_switched_off() -> None:
     assert assessed(PASS, off).readiness is Readiness.READY
 
 
-def test_a_mandatory_case_cannot_be_switched_off() -> None:
+def test_core_cannot_be_switched_off() -> None:
     """A certificate needs it, whatever is declared."""
     off = one(Verdict.NOT_APPLICABLE, reason="profile Core is not declared (pics.profiles)")
     found = assessed(PASS, off)
 
     assert found.readiness is Readiness.NOT_SHOWN
-    assert found.reasons == ("1 demanded case switched off, though mandatory.",)
+    assert found.reasons == ("1 demanded case of Core switched off, though mandatory.",)
+
+
+def test_mandatory_cases_switched_off_elsewhere_are_a_risk() -> None:
+    """Without a declared security profile they do not apply; a laboratory may see it otherwise."""
+    off = one(Verdict.NOT_APPLICABLE, reason="x", profile=Profile.SECURITY)
+    found = assessed(PASS, off)
+
+    assert found.readiness is Readiness.AT_RISK
+    assert found.reasons[0].startswith("1 mandatory case switched off by the declaration.")
 
 
 def test_a_mandatory_case_of_another_edition_is_no_gap() -> None:
