@@ -41,6 +41,7 @@ class WrongUse(click.ClickException):
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(installed_version(), prog_name="csms", message="%(prog)s %(version)s")
 def main() -> None:
     """A Central System (CSMS) for OCPP 1.6-J."""
 

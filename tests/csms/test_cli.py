@@ -42,11 +42,13 @@ def test_example_config_is_the_documented_one(tmp_path: Path) -> None:
 
 
 def test_version_is_printed() -> None:
-    """One line with the version."""
+    """One line with the version, as command and as option."""
     result = _run("version")
+    option = _run("--version")
 
-    assert result.exit_code == 0
+    assert result.exit_code == option.exit_code == 0
     assert result.stdout.strip()
+    assert option.stdout == f"csms {result.stdout}"
 
 
 def test_token_is_shown_once_and_kept_as_digest(database: str, tmp_path: Path) -> None:
