@@ -107,6 +107,7 @@ class Connections:
         )
         self.left_behind: list[Station] = []
         self.station = self._new_station()
+        self._given = self.station.endpoint
 
     def _new_station(self) -> Station:
         def on_call(call: Call) -> bool:
@@ -155,14 +156,15 @@ class Connections:
         began = len(self._wire.events)
         before = station.endpoint
         try:
-            station.endpoint = offer.endpoint()
+            if not self._is_led_by_model(step, station):
+                station.endpoint = self._given = offer.endpoint()
             await station.connect()
         except CannotOffer as error:
-            station.endpoint = before
+            station.endpoint = self._given = before
             self._cannot_offer(step, str(error))
             raise StepFailed from error
         except HandshakeRefused as error:
-            station.endpoint = before  # the clean-up may have to connect again
+            station.endpoint = self._given = before  # the clean-up may have to connect again
             event = self._wire.last(EventKind.REFUSED, since=began)
             return error, event
         finally:
@@ -174,6 +176,16 @@ class Connections:
                 if index is not None:
                     self._evidence.refer(index, step)
         return None
+
+    def _is_led_by_model(self, step: Connect, station: Station) -> bool:
+        """Whether the model went on to other credentials, and the step names none itself."""
+        names_any = (
+            step.profile is not None
+            or step.subprotocols is not None
+            or step.tls is not None
+            or any((step.identity, step.credentials, step.password, step.certificate))
+        )
+        return not names_any and station.endpoint != self._given
 
     async def _must_be_refused(
         self,

@@ -27,6 +27,7 @@ from harness.sut import SystemUnderTest
 from harness.wire import Wire
 from simulator.charge_point import ChargePoint
 from simulator.client import Call, Endpoint, Station
+from simulator.outputs import Credential
 from simulator.trace import Event
 
 _REACH_TIMEOUT_S: Final = 5.0
@@ -129,7 +130,9 @@ class System:
             keys: configuration it starts with.
             is_active: its model speaks by itself.
         """
-        spec = self._sut.station
+        spec, access = self._sut.station, self._sut.access
+        endpoint = self._endpoint(credentials, credentials.security_profile)
+        offer = endpoint.tls
         charge_point = ChargePoint(
             credentials.identity,
             connectors=spec.connectors,
@@ -137,21 +140,41 @@ class System:
             model=spec.model,
             serial_number=credentials.serial_number or spec.serial_number,
             firmware_version=spec.firmware_version,
-            keys=keys,
+            keys={
+                "SecurityProfile": str(credentials.security_profile),
+                "CpoName": credentials.organization,
+                **(keys or {}),
+            },
             milliseconds=self._sut.milliseconds,
+            password=credentials.password,
+            password_encoding=access.password_encoding.value,
+            certificate=(
+                Credential(
+                    chain_pem=offer.certificate_chain_pem, private_key_pem=offer.private_key_pem
+                )
+                if offer is not None and offer.certificate_chain_pem
+                else None
+            ),
+            central_system_roots=(self.trust_anchors,) if self.trust_anchors else (),
+            security_profiles=frozenset(access.endpoints),
         )
         return Station(
             charge_point,
-            self._endpoint(credentials),
+            endpoint,
             record=record,
             on_call=on_call,
             is_active=is_active,
             open_timeout_s=self._sut.budgets[DEFAULT_BUDGET].limit_s,
+            endpoints={
+                profile: self._endpoint(credentials, profile)
+                for profile in access.endpoints
+                if profile not in (credentials.security_profile, WITH_CERTIFICATE)
+            },
         )
 
-    def _endpoint(self, credentials: Credentials) -> Endpoint:
-        """Return where an identity connects before any step says otherwise."""
-        access, profile = self._sut.access, credentials.security_profile
+    def _endpoint(self, credentials: Credentials, profile: int) -> Endpoint:
+        """Return where an identity connects on a profile before any step says otherwise."""
+        access = self._sut.access
         url = access.endpoints.get(profile, self._sut.ocpp_url)
         certificate = None
         with suppress(NoCertificate):  # a case that needs it says so
