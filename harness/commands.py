@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from harness.awaited import Awaited
-from harness.drivers.driver import Driver, DriverOutcome, Outcome
+from harness.drivers.driver import Driver, DriverOutcome, Operation, Outcome
 from harness.model import Json, OperatorStep
 from harness.results import DriverReport, Finding, Severity
 from harness.wire import Wire, monotonic_s
@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 WORDS: Final = {
     Outcome.DONE: "succeeded",
     Outcome.REFUSED: "was refused",
+    Outcome.UNSUPPORTED: "cannot do it",
     Outcome.FAILED: "failed",
     Outcome.PENDING: "has not said anything yet",
 }
@@ -53,7 +54,7 @@ class Command:
     @property
     def is_refused(self) -> bool:
         """Whether the CSMS declined; an interface that broke says nothing about the CSMS."""
-        return self.outcome.outcome is Outcome.REFUSED
+        return self.outcome.outcome in (Outcome.REFUSED, Outcome.UNSUPPORTED)
 
     def report(self) -> DriverReport:
         """Return what the report tells about it."""
@@ -80,7 +81,7 @@ class Commands:
     def begin(self, step: OperatorStep, payload: Mapping[str, Json]) -> None:
         """Make the CSMS act, and go on."""
         task = asyncio.create_task(
-            self._driver.command(self._identity, step.action, payload),
+            self._driver.command(self._identity, Operation(step.action), payload),
             name=f"{self._identity} {step.action}",
         )
         began = len(self._wire.events)

@@ -106,8 +106,9 @@ class DriverReport:
     """What the driver said about one operator step. Collected, compared, never judged alone.
 
     Attributes:
-        outcome: ``done``, ``refused`` (offline, unknown, unsupported), ``failed`` (the interface
-            itself broke) or ``pending`` (it had not said anything when the case ended).
+        outcome: ``done``, ``refused`` (offline, unknown), ``unsupported`` (it has no way to ask),
+            ``failed`` (the interface itself broke) or ``pending`` (it had not said anything when
+            the case ended).
         summary: its words, secrets masked.
     """
 

@@ -1,6 +1,6 @@
 """What every way of making a Central System act has in common.
 
-A driver starts an action and tells what it was told. It never decides a verdict: the wire does.
+A driver starts an operation and tells what it was told. It never decides a verdict: the wire does.
 """
 
 from __future__ import annotations
@@ -8,9 +8,64 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from harness.model import Json
+
+
+class Operation(StrEnum):
+    """All that a driver can be asked for: a closed set."""
+
+    # OCPP 1.6 ed. 2 §5, in its order.
+    CANCEL_RESERVATION = "CancelReservation"
+    CHANGE_AVAILABILITY = "ChangeAvailability"
+    CHANGE_CONFIGURATION = "ChangeConfiguration"
+    CLEAR_CACHE = "ClearCache"
+    CLEAR_CHARGING_PROFILE = "ClearChargingProfile"
+    DATA_TRANSFER = "DataTransfer"
+    GET_COMPOSITE_SCHEDULE = "GetCompositeSchedule"
+    GET_CONFIGURATION = "GetConfiguration"
+    GET_DIAGNOSTICS = "GetDiagnostics"
+    GET_LOCAL_LIST_VERSION = "GetLocalListVersion"
+    REMOTE_START_TRANSACTION = "RemoteStartTransaction"
+    REMOTE_STOP_TRANSACTION = "RemoteStopTransaction"
+    RESERVE_NOW = "ReserveNow"
+    RESET = "Reset"
+    SEND_LOCAL_LIST = "SendLocalList"
+    SET_CHARGING_PROFILE = "SetChargingProfile"
+    TRIGGER_MESSAGE = "TriggerMessage"
+    UNLOCK_CONNECTOR = "UnlockConnector"
+    UPDATE_FIRMWARE = "UpdateFirmware"
+    # Security extension.
+    CERTIFICATE_SIGNED = "CertificateSigned"
+    DELETE_CERTIFICATE = "DeleteCertificate"
+    EXTENDED_TRIGGER_MESSAGE = "ExtendedTriggerMessage"
+    GET_INSTALLED_CERTIFICATE_IDS = "GetInstalledCertificateIds"
+    GET_LOG = "GetLog"
+    INSTALL_CERTIFICATE = "InstallCertificate"
+    SIGNED_UPDATE_FIRMWARE = "SignedUpdateFirmware"
+    # Provisioning: stations, and id tags by role.
+    STATION = "station"
+    VALID_TAG = "id_tag.valid"
+    SECOND_VALID_TAG = "id_tag.valid_2"
+    PARENT_TAG = "id_tag.parent"
+    INVALID_TAG = "id_tag.invalid"
+    EXPIRED_TAG = "id_tag.expired"
+    BLOCKED_TAG = "id_tag.blocked"
+
+    @property
+    def role(self) -> str:
+        """The role of the id tags it registers; empty for any other operation."""
+        return self.partition(".")[2]
+
+    @property
+    def is_command(self) -> bool:
+        """Whether it makes the Central System send the request of this name."""
+        return self is not Operation.STATION and not self.role
+
+
+COMMANDS: Final = tuple(one for one in Operation if one.is_command)
+ROLES: Final = {one.role: one for one in Operation if one.role}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +90,8 @@ class Outcome(StrEnum):
     """What became of a command, as far as the driver can tell."""
 
     DONE = "done"
-    REFUSED = "refused"  # the Central System declined: offline, unknown, unsupported
+    REFUSED = "refused"  # the Central System declined: offline, unknown
+    UNSUPPORTED = "unsupported"  # nothing was asked: no way to ask for it, or for this form of it
     FAILED = "failed"  # the interface itself broke
     PENDING = "pending"  # nothing was said yet
 
@@ -54,12 +110,29 @@ class DriverOutcome:
     answer: Json = None
 
 
+class DriverError(Exception):
+    """There can be no such driver; the message names cause and remedy."""
+
+
 class ProvisioningError(Exception):
     """The Central System would not register what the run needs; the message names the request."""
 
 
 class Driver(Protocol):
     """Makes one Central System act."""
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether a command may take its time (a person): it has no deadline until it was told."""
+
+    def cannot(self, operation: Operation) -> str:
+        """Return why an operation is out of its reach, before anything runs; "" when it is not.
+
+        A role or station it does not register is one that has to be there already.
+        """
+
+    def remarks(self) -> Sequence[str]:
+        """Return what it noticed that belongs to no command, as whole sentences."""
 
     async def prepare(
         self, identities: Sequence[Credentials], id_tags: Mapping[str, Sequence[str]]
@@ -74,9 +147,9 @@ class Driver(Protocol):
         """
 
     async def command(
-        self, identity: str, action: str, payload: Mapping[str, Json]
+        self, identity: str, operation: Operation, payload: Mapping[str, Json]
     ) -> DriverOutcome:
-        """Make the Central System send `action`; never raises for what the other side does."""
+        """Make the Central System send a request; never raises for what the other side does."""
 
     async def close(self) -> None:
         """Give back what the driver holds."""
@@ -84,6 +157,21 @@ class Driver(Protocol):
 
 class NoDriver:
     """Nobody acts: cases with operator steps stay inconclusive."""
+
+    is_patient = False
+
+    def cannot(self, operation: Operation) -> str:
+        """Say that nobody can do anything, and what to do about it."""
+        if operation.is_command:
+            return (
+                f"no driver: nobody can make the Central System send {operation}; "
+                "add a `driver` to the system-under-test file"
+            )
+        return "no driver: nothing registers stations and id tags; they have to be there"
+
+    def remarks(self) -> Sequence[str]:
+        """Notice nothing."""
+        return ()
 
     async def prepare(
         self, identities: Sequence[Credentials], id_tags: Mapping[str, Sequence[str]]
@@ -95,14 +183,10 @@ class NoDriver:
         return False
 
     async def command(
-        self, identity: str, action: str, payload: Mapping[str, Json]
+        self, identity: str, operation: Operation, payload: Mapping[str, Json]
     ) -> DriverOutcome:
-        """Refuse, and say what to do about it."""
-        return DriverOutcome(
-            Outcome.REFUSED,
-            f"no driver: nobody can make the Central System send {action}; "
-            "add a `driver` to the system-under-test file",
-        )
+        """Ask for nothing, and say why."""
+        return DriverOutcome(Outcome.UNSUPPORTED, self.cannot(operation))
 
     async def close(self) -> None:
         """Hold nothing."""

@@ -17,7 +17,13 @@ from typing import Final, cast
 
 import httpx
 
-from harness.drivers.driver import Credentials, DriverOutcome, Outcome, ProvisioningError
+from harness.drivers.driver import (
+    Credentials,
+    DriverOutcome,
+    Operation,
+    Outcome,
+    ProvisioningError,
+)
 from harness.drivers.template import ABSENT, Absent, fill, fill_path, fill_text, pick
 from harness.model import Json
 
@@ -109,6 +115,20 @@ class HttpDriver:
             verify=tls_context(),
         )
 
+    is_patient = False
+
+    def cannot(self, operation: Operation) -> str:
+        """Return what nothing in the file asks for."""
+        if operation is Operation.STATION and not self._spec.identities:
+            return "nothing registers stations (driver.provision.identities)"
+        if operation.role and operation.role not in self._spec.id_tags:
+            return f"nothing registers these tags (driver.provision.id_tags.{operation.role})"
+        return ""
+
+    def remarks(self) -> Sequence[str]:
+        """Notice nothing."""
+        return ()
+
     async def prepare(
         self, identities: Sequence[Credentials], id_tags: Mapping[str, Sequence[str]]
     ) -> None:
@@ -141,12 +161,12 @@ class HttpDriver:
         return bool(self._spec.identities)
 
     async def command(
-        self, identity: str, action: str, payload: Mapping[str, Json]
+        self, identity: str, operation: Operation, payload: Mapping[str, Json]
     ) -> DriverOutcome:
         """Send the command's request and tell what its answer means."""
-        template = self._spec.actions.get(action, self._spec.command)
+        template = self._spec.actions.get(operation, self._spec.command)
         values = self._shared | self._of_identity.get(identity, {})
-        values |= {"identity": identity, "action": action, "payload": dict(payload)}
+        values |= {"identity": identity, "action": operation.value, "payload": dict(payload)}
         try:
             response = await self._send(template, values)
         except httpx.HTTPError as error:

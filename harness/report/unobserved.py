@@ -43,6 +43,10 @@ _BY_OUTCOME: Final = {
         " credentials may command it, and that the operation exists in this version; then name the"
         " request under `driver.actions`."
     ),
+    "unsupported": (
+        "The driver has no way to ask for it. Name the request under `driver.actions` if there is"
+        " one; else declare that the product has no such function, or do it by hand."
+    ),
     "failed": (
         "The interface itself failed. Check `driver.base_url`, the path and the body of the"
         " request, and the log of the CSMS."
@@ -64,7 +68,7 @@ class Unobserved:
         shown: the case whose evidence is worth reading; None where nothing ran.
         what: why they are open, in the words of the first.
         is_error: the tester's own fault.
-        said: what the driver said in the first of them.
+        said: what the driver said in the first of them, where `what` does not tell it.
         remedy: how to make it observable.
     """
 
@@ -147,7 +151,9 @@ def _without_name(words: str, case: CaseResult) -> str:
 
 def _said(case: CaseResult) -> str:
     report = _telling(case)
-    return f"{report.action}: {report.outcome}, {report.summary}".rstrip(", ") if report else ""
+    if report is None or (report.summary and report.summary in _what(case)):
+        return ""
+    return f"{report.action}: {report.outcome}, {report.summary}".rstrip(", ")
 
 
 def _telling(case: CaseResult) -> DriverReport | None:

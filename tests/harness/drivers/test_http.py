@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.drivers.driver import Credentials, NoDriver, Outcome, ProvisioningError
+from harness.drivers.driver import Credentials, NoDriver, Operation, Outcome, ProvisioningError
 from harness.drivers.http import HttpDriver, read_spec
 from harness.model import Json
 
@@ -44,7 +44,7 @@ def interface() -> Interface:
 async def test_command_sends_the_payload(interface: Interface) -> None:
     """By default the OCPP payload is posted as it is."""
     driver = interface.driver(headers={"Authorization": "Bearer t"})
-    outcome = await driver.command("CP/1", "Reset", {"type": "Soft"})
+    outcome = await driver.command("CP/1", Operation.RESET, {"type": "Soft"})
     await driver.close()
 
     (request,) = interface.requests
@@ -58,8 +58,8 @@ async def test_an_action_may_have_its_own_form(interface: Interface) -> None:
     """Overrides replace parts of the default command, the rest stays."""
     actions: Json = {"Reset": {"path": "/reset", "body": {"resetType": "$payload.type"}}}
     driver = interface.driver(command={"path": "/$action", "method": "PUT"}, actions=actions)
-    await driver.command("CP1", "Reset", {"type": "Hard"})
-    await driver.command("CP1", "ClearCache", {})
+    await driver.command("CP1", Operation.RESET, {"type": "Hard"})
+    await driver.command("CP1", Operation.CLEAR_CACHE, {})
     await driver.close()
 
     assert [(r.method, r.url.path) for r in interface.requests] == [
@@ -91,7 +91,7 @@ async def test_status_tells_the_outcome(
     """What counts as done or refused is the file's to say, with usual meanings by default."""
     interface.answers["/c"] = httpx.Response(status, json=[{"success": True}])
     driver = interface.driver(command={"path": "/c", **command})
-    outcome = await driver.command("CP1", "Reset", {})
+    outcome = await driver.command("CP1", Operation.RESET, {})
     await driver.close()
 
     assert outcome.outcome is expected
@@ -102,7 +102,7 @@ async def test_answer_of_the_charge_point_is_handed_on(interface: Interface) -> 
     """A pointer tells where the charge point's own answer stands."""
     interface.answers["/c"] = httpx.Response(200, json={"response": {"status": "Rejected"}})
     driver = interface.driver(command={"path": "/c", "answer": "/response"})
-    outcome = await driver.command("CP1", "Reset", {})
+    outcome = await driver.command("CP1", Operation.RESET, {})
     await driver.close()
 
     assert outcome.answer == {"status": "Rejected"}
@@ -112,7 +112,7 @@ async def test_dead_interface_is_a_failure_not_an_exception() -> None:
     """Nothing listens: the outcome says so."""
     section: dict[str, Json] = {"base_url": "http://127.0.0.1:9", "command": {"path": "/"}}
     driver = HttpDriver(read_spec(section), timeout_s=1.0)
-    outcome = await driver.command("CP1", "Reset", {})
+    outcome = await driver.command("CP1", Operation.RESET, {})
     await driver.close()
 
     assert outcome.outcome is Outcome.FAILED
@@ -155,7 +155,7 @@ async def test_captured_values_reach_later_requests(interface: Interface) -> Non
         provision=provision, command={"path": "/cp/$number/go", "headers": {"X": "$token"}}
     )
     await driver.prepare([Credentials("CP1")], {})
-    await driver.command("CP1", "Reset", {})
+    await driver.command("CP1", Operation.RESET, {})
     await driver.close()
 
     assert [r.url.path for r in interface.requests] == [
@@ -176,9 +176,9 @@ async def test_refused_provisioning_names_the_request(interface: Interface) -> N
     await driver.close()
 
 
-async def test_no_driver_refuses_and_says_why() -> None:
+async def test_no_driver_asks_for_nothing_and_says_why() -> None:
     """Without a driver an operator step is not observed, with the remedy."""
-    outcome = await NoDriver().command("CP1", "Reset", {})
+    outcome = await NoDriver().command("CP1", Operation.RESET, {})
 
-    assert outcome.outcome is Outcome.REFUSED
+    assert outcome.outcome is Outcome.UNSUPPORTED
     assert "add a `driver`" in outcome.summary

@@ -28,7 +28,7 @@ def open_items(
 def unseen(case_id: str, action: str, outcome: str, said: str) -> CaseResult:
     """Return a case in which the driver did not bring about a request."""
     report = DriverReport("1", action, outcome, said, STARTED_AT, 0.1)
-    words = f"{action} was not observed, and the driver was {outcome}: {said}."
+    words = f"{action} was not observed, and the driver was {outcome}."
     found = Finding("request.not-observed", Severity.INCONCLUSIVE, words, step="1")
     return case(case_id, verdict=Verdict.INCONCLUSIVE, driver_reports=(report,), findings=(found,))
 
@@ -42,6 +42,7 @@ def test_what_passed_or_failed_is_not_open() -> None:
     ("outcome", "words"),
     [
         ("refused", "driver.actions"),
+        ("unsupported", "no way to ask"),
         ("failed", "driver.base_url"),
         ("pending", "action_timeout_s"),
     ],
