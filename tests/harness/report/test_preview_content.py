@@ -50,6 +50,14 @@ def test_a_tolerant_run_says_so() -> None:
     assert any("tolerant" in words for words in preview(tolerant).caveats)
 
 
+def test_cards_that_nobody_knows_are_told_on_the_first_page() -> None:
+    """Most failures of such a run are none of the CSMS."""
+    words = "Every id tag of role 'valid' got Invalid wherever it was shown."
+    finding = Finding("sut.not-provisioned", Severity.WARNING, words)
+
+    assert preview(replace(run(case()), findings=(finding,))).caveats[0] == words
+
+
 def test_core_is_missed() -> None:
     """No certificate goes without it."""
     found = replace(
