@@ -384,3 +384,26 @@ async def test_declared_but_not_provided_is_no_pass(
 
     assert (seen.verdict, rules(seen)) == (Verdict.INCONCLUSIVE, ["sut.no-profile"])
     assert other.verdict is Verdict.NOT_APPLICABLE
+
+
+async def test_the_model_goes_on_with_what_it_changed(
+    miniature: SecureMiniature, tmp_path: Path
+) -> None:
+    """Where the model takes a new key by itself, a connection that names nothing uses it."""
+    steps = """\
+    - connect: {}
+    - do: power_on
+      calls: [{BootNotification: {expect: {status: Accepted}}}]
+    - operator: ChangeConfiguration
+      payload: {key: AuthorizationKey, value: $new_password}
+    - receive: ChangeConfiguration
+      payload: {value: {capture: key}}
+    - disconnect: close
+    - connect: {}
+    """
+    case = await run(miniature, tmp_path, steps)
+
+    assert [step.outcome for step in case.steps] == ["passed"] * 6
+    first, second = (visit.password for visit in miniature.visits)
+    assert first == PASSWORD
+    assert second not in (None, PASSWORD)
