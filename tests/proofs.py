@@ -176,7 +176,9 @@ class Bench:
         self._miniature.bends[identity] = bend
         [credentials] = self._sut.identities
         identities = (replace(credentials, identity=identity),)
-        sut = replace(self._sut, ocpp_url=self.ocpp_url, identities=identities)
+        access = self._sut.access
+        access = replace(access, endpoints=dict.fromkeys(access.endpoints, self.ocpp_url))
+        sut = replace(self._sut, access=access, identities=identities)
         if budgets is not None:
             sut = replace(sut, budgets=budgets)
         settings: dict[str, Any] = {"strict": True, "settle_s": 0.1, **options}

@@ -29,6 +29,9 @@ from tests.secure_proofs import SecureBench, security_scenarios
 __all__ = ["quick_keys"]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_keys")]
 
+# Findings that tests here are about, each by itself.
+BY_THEMSELVES = {"connection.password-encoding", "connection.unreachable", "tls.common-name"}
+
 CASES = {one.id: one for one in [*security_scenarios(), *security_scenarios("beyond")]}
 
 

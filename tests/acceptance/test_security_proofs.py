@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,9 +17,9 @@ import pytest
 
 from harness.model import NEWEST_EDITION, ProfileChoice, Scenario
 from harness.results import Verdict
-from tests.faults import Planted
-from tests.miniature_pki import SUITES, ServerTls
-from tests.miniatures import Bend
+from tests.faults import Planted, with_field
+from tests.miniature_pki import SUITES, ServerTls, authority, charge_point_ca, key, pem
+from tests.miniatures import Bend, Frames, Link, Order
 from tests.proofs import (
     CALM_S,
     LIMIT_S,
@@ -29,8 +30,8 @@ from tests.proofs import (
     red,
     side_by_side,
 )
-from tests.secure_faults import LetsIn, connection_faults
-from tests.secure_miniature import SecureMiniature
+from tests.secure_faults import Admits, Agrees, LetsIn, Silent, connection_faults
+from tests.secure_miniature import SecureBend, SecureMiniature
 from tests.secure_proofs import (
     Observed,
     SecureBench,
@@ -147,6 +148,64 @@ async def test_every_obligation_rule_and_handshake_is_proven(
         sys.stdout.write(f"\nsecurity: {sum(found.values())} of {len(planted)} faults found\n")
     assert not left, "\n".join(map(str, left))
     assert all(found[scenario.id] >= 3 for scenario in security_scenarios())
+
+
+# --- findings of their own -----------------------------------------------------------------------
+
+
+class SignsForSomebody(SecureBend):
+    """The certificate that is handed out belongs to another key."""
+
+    async def requests(self, link: Link, order: Order, frame: str) -> Frames:
+        if order.action != "CertificateSigned":
+            return [frame]
+        other = charge_point_ca().issue(key("EC", "somebody").public_key(), "SN-1")
+        return with_field(["certificateChain"], pem(other))(frame)
+
+
+OWN_RULES: dict[str, tuple[str, SecureBend, str]] = {
+    "connection.undecided": ("TC_085_CSMS", Silent(0, seconds=2.5), NEWEST_EDITION),
+    "connection.not-refused": ("TC_085_CSMS", Admits(0, None), NEWEST_EDITION),
+    "connection.subprotocol": ("TC_088_CSMS", Agrees(1, "ocpp0.1"), NEWEST_EDITION),
+    "handshake.refused": ("TC_085_CSMS", Admits(1, HTTPStatus.UNAUTHORIZED), NEWEST_EDITION),
+    # Before 2025-02 there was no rule on the chain itself.
+    "connection.certificate": ("TC_074_CSMS", SignsForSomebody(), "2024-04"),
+}
+
+
+@pytest.mark.parametrize("rule", OWN_RULES)
+async def test_what_is_wrong_with_a_connection_is_named(tmp_path: Path, rule: str) -> None:
+    """Each kind of failure has a finding of its own, and nothing else is said."""
+    case, bend, edition = OWN_RULES[rule]
+    scenario = next(one for one in security_scenarios() if one.id == case)
+    async with secure() as miniature:
+        bench = SecureBench(miniature, tmp_path, limit_s=LIMIT_S)
+        seen = await bench.run(scenario, bend, edition=edition)
+
+    assert seen.result.verdict is Verdict.FAILED, seen.result
+    assert rule in red(seen.result)
+    assert red(seen.result) <= {rule, "handshake.subprotocol"}
+
+
+async def test_each_fact_of_a_certificate_is_named(tmp_path: Path) -> None:
+    """TC_074: key, size, signature and name of a certificate are looked at one by one."""
+
+    class SignsBadly(SecureBend):
+        async def requests(self, link: Link, order: Order, frame: str) -> Frames:
+            if order.action != "CertificateSigned":
+                return [frame]
+            bad = authority().issue(key("RSA-1024").public_key(), "somebody")
+            return with_field(["certificateChain"], pem(bad))(frame)
+
+    scenario = next(one for one in security_scenarios() if one.id == "TC_074_CSMS")
+    async with secure() as miniature:
+        seen = await SecureBench(miniature, tmp_path, limit_s=CALM_S).run(scenario, SignsBadly())
+
+    facts = {one.expected.partition(")")[0] for one in seen.result.findings}
+    assert facts == {
+        f"$.certificateChain ({fact}"
+        for fact in ("public key", "key size", "signature algorithm", "common name")
+    }
 
 
 # --- TLS -----------------------------------------------------------------------------------------
