@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
@@ -16,7 +16,7 @@ from harness.drivers.http import HttpDriverSpec, RequestTemplate
 from harness.engine import Engine
 from harness.loader import load_text
 from harness.model import Json
-from harness.results import CaseResult, Severity, Verdict
+from harness.results import CaseResult, Verdict
 from harness.sut import SystemUnderTest
 from simulator.trace import EventKind
 from tests.harness.small_runs import options, rules, system
@@ -169,16 +169,6 @@ async def test_a_server_that_takes_everything_fails(
     assert rules(case) == ["connection.not-refused"]
     assert kinds(case) == ["opened"]
     assert case.findings[0].event == 0
-
-
-async def test_a_server_that_takes_weak_tls_fails(tmp_path: Path) -> None:
-    """It is the server that is asked, not our own library."""
-    tls = ServerTls(suites="ALL:eNULL:@SECLEVEL=0")
-    steps = "- probe_tls: {}\n  refused: {suites: [TLS_RSA_WITH_NULL_SHA256]}\n"
-    async with SecureMiniature(tls=tls) as miniature:
-        case = await run(miniature, tmp_path, steps, profile=2)
-
-    assert rules(case) == ["tls.weak"]
 
 
 @pytest.mark.parametrize("steps", ["- connect: %s\n  refused: {}\n", "- connect: %s\n"])
@@ -355,20 +345,6 @@ async def test_a_certificate_without_its_key_cannot_be_used(
     case = await run(miniature, tmp_path, steps, profile=3)
 
     assert (case.verdict, rules(case)) == (Verdict.FAILED, ["connection.certificate"])
-
-
-async def test_probes_are_among_the_events(miniature: SecureMiniature, tmp_path: Path) -> None:
-    """Six handshakes: all that is usual, four suites, TLS 1.3; each with what it came to."""
-    case = await run(miniature, tmp_path, "- probe_tls: {}\n- connect: {}\n", profile=2)
-    probed = [event for event in case.events if event.kind is EventKind.PROBED]
-
-    assert case.verdict is Verdict.PASSED
-    assert [one.severity for one in case.findings if one.rule != "tls.common-name"] == []
-    assert {one.severity for one in case.findings} <= {Severity.WARNING}
-    assert len(probed) == 6
-    assert case.steps[0].events == tuple(range(6))
-    suites: Sequence[object] = [event.detail["offered"]["suites"] for event in probed[1:5]]  # type: ignore[index]
-    assert len({str(one) for one in suites}) == 4
 
 
 async def test_declared_but_not_provided_is_no_pass(
