@@ -36,6 +36,7 @@ from harness.report.directory import ALLURE_RESULTS, JUNIT, ReportsUnwritable, R
 from harness.report.document import Known, Report, decode, encode
 from harness.report.failure import explain
 from harness.report.outcome import NOTHING_SELECTED, UNUSABLE, Outcome
+from harness.report.preview import PREVIEW
 from harness.report.recorder import Recorder
 from harness.report.summary import print_summary
 from harness.results import CaseResult, RunResult, Verdict
@@ -420,7 +421,9 @@ class RunPlugin:
         if self.recorder is None or self.outcome is None:
             return
         if self.report is not None:
-            print_summary(self.report, console, reports=str(self.recorder.directory.path))
+            path = self.recorder.directory.path
+            preview = str(path / PREVIEW) if (path / PREVIEW).is_file() else ""
+            print_summary(self.report, console, reports=str(path), preview=preview)
         for words in (self.outcome.reason, self.recorder.trouble):
             if words and not self._trouble:  # else told already
                 console.print(Text(words, style="bold red"), soft_wrap=True)

@@ -38,12 +38,16 @@ SET_NAMES: Final = {
 }
 
 
-def print_summary(report: Report, console: Console, *, reports: str = "") -> None:
+def print_summary(
+    report: Report, console: Console, *, reports: str = "", preview: str = ""
+) -> None:
     """Print verdicts, warnings, performance and where the reports are."""
     for part in _parts(report):
         console.print(part, soft_wrap=isinstance(part, Text))
     if reports:
         console.print(Text(f"Reports: {reports}"), soft_wrap=True)
+    if preview:
+        console.print(Text(f"Certificate preview: {preview}"), soft_wrap=True)
     console.print(_last_line(report))
 
 

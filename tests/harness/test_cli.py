@@ -54,6 +54,7 @@ def test_run_prints_results_on_stdout_and_progress_on_stderr(folder: Path) -> No
     assert "2 cases against Fake CSMS, case list 2025-11" in result.stderr
     assert "TC_1  passed  7.50 s\nTC_2  passed  7.50 s\n" in result.stdout
     assert "Reports: reports/runs/" in result.stdout
+    assert "Certificate preview: reports/runs/" in result.stdout
     assert result.stdout.rstrip().endswith("2 passed in 1.0 s")
 
 
