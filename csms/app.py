@@ -281,6 +281,7 @@ async def central_system(settings: Settings) -> AsyncIterator[CentralSystem]:
             checks_names=settings.csr_names == "check",
             organisation=settings.cpo_name,
         )
+        await _check_authority(authority)
         listener_tls = _listener_tls(settings, authority)
         tls, web_tls = await _contexts(settings, listener_tls)
         ocpp = OcppServer(
@@ -475,6 +476,18 @@ def _password_encoding(settings: Settings) -> Encoding:
 
 def _ca_directory(settings: Settings) -> Path:
     return Path(settings.ca_directory or f"{make_url(settings.database).database}.ca").absolute()
+
+
+async def _check_authority(authority: CertificateAuthority) -> None:
+    """Find out now, not when the first certificate is asked for, that keys cannot be used.
+
+    Raises:
+        CannotStart: the operator has to do something.
+    """
+    try:
+        await asyncio.to_thread(authority.roots)
+    except PkiError as error:
+        raise CannotStart(str(error)) from None
 
 
 def _certificate_tasks(

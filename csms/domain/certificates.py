@@ -160,6 +160,7 @@ class Wish:
         request: the CSR in PEM.
         digest: of the request; the same again is the same request.
         key_digest: of its public key.
+        is_proven: whoever asked had proven to be the charge point, or is an operator.
     """
 
     origin: Origin
@@ -167,6 +168,7 @@ class Wish:
     request: str
     digest: str
     key_digest: str
+    is_proven: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,8 @@ class IssuedCertificate:
 
     Attributes:
         common_name: of the request.
+        is_proven: who asked for it had proven to be the charge point. One that anybody could have
+            asked for (security profile 0) must not open a door later.
         facts: None until it is signed.
         chain: PEM, leaf first; None until it is signed.
         detail: why it failed or was revoked, for people.
@@ -186,6 +190,7 @@ class IssuedCertificate:
     origin: Origin
     state: IssuedState
     common_name: str
+    is_proven: bool
     request: str
     facts: CertificateFacts | None
     chain: str | None

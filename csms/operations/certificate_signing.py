@@ -28,7 +28,7 @@ from csms.domain.certificates import (
 from csms.domain.model import ChargePoint
 from csms.domain.numbers import whole_number
 from csms.ocppj.commands import InvalidCommand
-from csms.ocppj.outcomes import Answered, CommandOutcome, Disconnected, Malformed, Refused, TimedOut
+from csms.ocppj.outcomes import Answered, CommandOutcome, Disconnected, Refused, TimedOut
 from csms.operations.commanding import Commanding, Order, Send
 from csms.operations.recording import send_recorded
 from csms.pki.authority import CertificateAuthority, Issued
@@ -179,13 +179,12 @@ class CertificateSigning:
             PkiError: no certificate can be signed.
         """
         try:
-            request = await self._in_thread(partial(read_request, csr))
+            request = await asyncio.to_thread(read_request, csr)
         except RefusedRequest as error:
             raise NotIssued(str(error)) from None
-        await self._in_thread(self._authority.roots)
-        wish = Wish(origin, request.common_name, request.pem, request.digest, request.key_digest)
+        await asyncio.to_thread(self._authority.roots)
         taken = await self._store.write(
-            partial(self._write, identity=identity, request=request, wish=wish, at=self._now())
+            partial(self._write, identity=identity, request=request, origin=origin, at=self._now())
         )
         if isinstance(taken, str):
             raise NotIssued(taken)
@@ -197,12 +196,20 @@ class CertificateSigning:
         *,
         identity: str,
         request: SigningRequest,
-        wish: Wish,
+        origin: Origin,
         at: datetime,
     ) -> int | str:
         charge_point = charge_points.get(connection, identity)
         if charge_point is None:
             return "the charge point is not known any more"
+        wish = Wish(
+            origin=origin,
+            common_name=request.common_name,
+            request=request.pem,
+            digest=request.digest,
+            key_digest=request.key_digest,
+            is_proven=origin is Origin.API or charge_point.security_profile > 0,
+        )
         return self._wrong_name(charge_point, request) or issued_certificates.request(
             connection, identity, wish=wish, at=at
         )
@@ -225,19 +232,22 @@ class CertificateSigning:
 
     async def _bring(self, identity: str, commanding: Commanding) -> None:
         """Sign and send what a charge point waits for; what cannot be sent now stays."""
+        tried: int | None = None
         try:
             while identity in self._waiting:
                 self._waiting.discard(identity)  # before looking: a request may come meanwhile
                 issued = await self._store.read(
                     partial(issued_certificates.next_due, identity=identity)
                 )
-                if issued is not None:
-                    self._waiting.add(identity)
-                    self._called.discard(identity)
-                    if not await self._bring_one(issued, commanding) and (
-                        identity not in self._called  # it may be back on another connection
-                    ):
-                        return  # it waits for the next CALL
+                if issued is None:
+                    continue
+                self._waiting.add(identity)
+                # Still due: not now, unless it is back already on another connection.
+                if issued.record_id == tried and identity not in self._called:
+                    return
+                self._called.discard(identity)
+                if await self._bring_one(issued, commanding):
+                    tried = issued.record_id
         except StorageError as error:
             self._waiting.add(identity)
             _logger.error("%s: its certificate waits: %s", identity, error)
@@ -246,26 +256,23 @@ class CertificateSigning:
             _logger.exception("%s: its certificate waits", identity)
 
     async def _bring_one(self, issued: IssuedCertificate, commanding: Commanding) -> bool:
-        """Bring one certificate a step further; False where that has to wait."""
+        """Bring one certificate a step further; say whether that was sending it."""
         if issued.state is IssuedState.REQUESTED:
             try:
-                request = await self._in_thread(partial(read_request, issued.request))
+                request = await asyncio.to_thread(read_request, issued.request)
                 await self._sign(issued.record_id, request)
-            except (PkiError, RefusedRequest) as error:
+            except (PkiError, ValueError) as error:  # a name that no certificate takes, say
                 await self._fail(issued, str(error))
-            return True
+            return False
         chain = await self._fitting(issued)
         if chain is None:
             await self._fail(issued, "it is longer than CertificateSignedMaxChainSize")
-            return True
+            return False
         try:
-            outcome = await commanding.send(
-                issued.identity, "CertificateSigned", {"certificateChain": chain}
-            )
+            await commanding.send(issued.identity, "CertificateSigned", {"certificateChain": chain})
         except InvalidCommand as error:
             _logger.info("%s: its certificate waits: %s", issued.identity, error)
-            return False
-        return isinstance(outcome, Answered | Refused | Malformed | TimedOut)
+        return True
 
     async def _sign(self, record_id: int, request: SigningRequest) -> None:
         def sign() -> Issued:

@@ -73,6 +73,8 @@ class ClientCertificateCheck:
             return f"the certificate is that of {record.identity!r}"
         if record.state is IssuedState.REVOKED:
             return "the certificate is revoked"
+        if not record.is_proven:
+            return "the certificate was asked for when anybody could: have it renewed"
         return await self._refusal_of_known(certificate, shown, record, charge_point)
 
     async def _refusal_of_known(

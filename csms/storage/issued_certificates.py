@@ -43,7 +43,7 @@ def request(connection: Connection, identity: str, *, wish: Wish, at: datetime) 
     own = table.c.identity == identity
     if wish.origin is Origin.REQUEST:
         repeated = connection.execute(
-            select(table.c.id, table.c.state).where(
+            select(table.c.id, table.c.state, table.c.is_proven).where(
                 own,
                 table.c.origin == wish.origin.value,
                 table.c.request_digest == wish.digest,
@@ -51,8 +51,10 @@ def request(connection: Connection, identity: str, *, wish: Wish, at: datetime) 
             )
         ).first()
         if repeated is not None:
+            again: dict[str, Any] = {"is_proven": repeated.is_proven or wish.is_proven}
             if repeated.state == IssuedState.SENT.value:
-                _set(connection, repeated.id, attempts=0)
+                again["attempts"] = 0
+            _set(connection, repeated.id, **again)
             return int(repeated.id)
         recent = select(func.count()).where(own, table.c.requested_at > at - timedelta(hours=1))
         if connection.execute(recent).scalar_one() >= REQUESTS_PER_HOUR:
@@ -75,6 +77,7 @@ def request(connection: Connection, identity: str, *, wish: Wish, at: datetime) 
         "origin": wish.origin.value,
         "state": IssuedState.REQUESTED.value,
         "common_name": wish.common_name,
+        "is_proven": wish.is_proven,
         "request": wish.request,
         "request_digest": wish.digest,
         "key_digest": wish.key_digest,
@@ -186,6 +189,7 @@ def begin(
             "origin": Origin.COMMAND.value,
             "state": IssuedState.SENT.value,
             "common_name": common_name,
+            "is_proven": True,
             "request": "",
             "request_digest": "",
             "key_digest": _NO_KEY,
@@ -309,6 +313,7 @@ def _issued(row: Row[Any]) -> IssuedCertificate:
         origin=Origin(row.origin),
         state=IssuedState(row.state),
         common_name=row.common_name,
+        is_proven=row.is_proven,
         request=row.request,
         facts=certificate_facts.facts_of(row),
         chain=row.chain,

@@ -483,6 +483,7 @@ issued_certificates = Table(
     Column("state", Text, nullable=False),
     Column("common_name", Text, nullable=False),
     Column("request", Text, nullable=False),
+    Column("is_proven", Boolean, nullable=False),
     Column("request_digest", Text, nullable=False),
     Column("key_digest", Text, nullable=False),
     *_certificate_facts(),

@@ -77,6 +77,10 @@ class IssuedView(View):
     )
     state: IssuedState = Field(description="`Sent`: no answer yet, or none that came.")
     common_name: str
+    is_proven: bool = Field(
+        description="False where it was asked for without proof of identity (security profile 0):"
+        " it opens no door."
+    )
     certificate: FactsView | None = Field(
         validation_alias="facts", description="Null until it is signed."
     )

@@ -135,7 +135,7 @@ def test_due_is_what_ends_within_the_time() -> None:
 def _issued(identity: str, state: IssuedState, days: int) -> IssuedCertificate:
     facts = CertificateFacts("CN=CP1", "CN=R", "1", "f", "RSA", AT, AT + timedelta(days=days))
     return IssuedCertificate(
-        days, identity, Origin.REQUEST, state, "CP1", "", facts, "", "", 1, AT, AT, None, None
+        days, identity, Origin.REQUEST, state, "CP1", True, "", facts, "", "", 1, AT, AT, None, None
     )
 
 

@@ -1,5 +1,6 @@
 """Whose a client certificate is, asked at the door of profile 3 (CS-SEC-05)."""
 
+import asyncio
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,7 @@ class Doorkeeper:
         self.authority = CertificateAuthority(
             directory, now=rig.now, signature=SignatureForm.ECDSA, life=timedelta(days=365)
         )
-        self._signing = CertificateSigning(rig.store, self.authority, NoEvents(), rig.now)
+        self.signing = CertificateSigning(rig.store, self.authority, NoEvents(), rig.now)
 
     async def register(self, identity: str, **boot: str) -> ChargePoint:
         """Make a charge point known."""
@@ -56,7 +57,7 @@ class Doorkeeper:
     async def issue(self, identity: str, key: int) -> tuple[int, bytes]:
         """Have a certificate signed; return its record and its DER."""
         csr = material.csr(material.ec_key(key), common_name=identity)
-        issued = await self._signing.issue(identity, csr)
+        issued = await self.signing.issue(identity, csr)
         assert issued.chain is not None
         return issued.record_id, read_chain(issued.chain)[0].public_bytes(Encoding.DER)
 
@@ -176,6 +177,35 @@ async def test_removed_charge_point_takes_its_certificates_along(
     refusal = await keeper.check(trusts_others=True).refusal(der, again)
 
     assert refusal == "the certificate was not issued to a charge point that is known"
+
+
+async def test_certificate_that_anybody_could_ask_for_opens_no_door(
+    rig: Rig, keeper: Doorkeeper
+) -> None:
+    """Asked for in profile 0; asking again as who one is makes it good."""
+    await keeper.register("CP1")
+    commanding = rig.commanding
+    await keeper.signing.start(commanding)
+    csr = material.csr(material.ec_key(1))
+    assert await keeper.signing.request("CP1", csr)
+    charge_point = await rig.store.write(
+        partial(charge_points.change, identity="CP1", security_profile=1, at=rig.now())
+    )
+    assert charge_point is not None
+    keeper.signing.answered("CP1")
+    await asyncio.gather(*keeper.signing._under_way.values())
+    (shown,) = await rig.store.read(partial(issued_certificates.page, identity="CP1"))
+    assert shown.chain is not None
+    der = read_chain(shown.chain)[0].public_bytes(Encoding.DER)
+
+    before = await keeper.check().refusal(der, charge_point)
+    assert await keeper.signing.request("CP1", csr)
+    after = await keeper.check().refusal(der, charge_point)
+    await keeper.signing.close()
+
+    assert before is not None
+    assert "anybody" in before
+    assert after is None
 
 
 async def test_our_server_certificate_is_no_charge_points(keeper: Doorkeeper) -> None:

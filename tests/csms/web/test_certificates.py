@@ -11,7 +11,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from csms.app import CentralSystem, central_system
+from csms.app import CannotStart, CentralSystem, central_system
 from csms.config import Settings
 from csms.domain.certificates import HashAlgorithm
 from csms.pki.certificates import hash_data, is_issued_by, read_chain
@@ -708,3 +708,31 @@ async def test_authority_that_cannot_sign_is_told(
     assert answer.status_code == 503
     assert "chmod 700" in answer.json()["detail"]
     assert [one[0] for one in events] == ["CertificateSigningFailed"]
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_keys_that_others_can_read_stop_the_start(settings: Settings) -> None:
+    """Before anybody can come in; the message says what to do."""
+    directory = settings.database.removeprefix("sqlite:///") + ".ca"
+    os.mkdir(directory, 0o755)
+
+    with pytest.raises(CannotStart, match="chmod 700"):
+        async with central_system(settings):
+            pass
+
+
+async def test_certificate_asked_for_without_proof_is_marked(
+    shared_api: httpx.AsyncClient, shared_connect: Connect, station: Station, identity: str
+) -> None:
+    """Anybody can say to be a charge point of profile 0; one with a password proves it."""
+    await _ask(station, material.csr(_fresh(), common_name=identity))
+    await _sent(station)
+    keyed = shared_connect(f"{identity}-keyed", password=bytes(range(20)))
+    await shared_api.put(keyed.resource, json={"authorizationKey": bytes(range(20)).hex()})
+    await keyed
+    await keyed.boot()
+    await _ask(keyed, material.csr(_fresh(), common_name=f"{identity}-keyed"))
+    await _sent(keyed)
+
+    assert [one["isProven"] for one in await _listed(shared_api, station)] == [False]
+    assert [one["isProven"] for one in await _listed(shared_api, keyed)] == [True]

@@ -43,6 +43,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("common_name", sa.Text(), nullable=False),
         sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("is_proven", sa.Boolean(), nullable=False),
         sa.Column("request_digest", sa.Text(), nullable=False),
         sa.Column("key_digest", sa.Text(), nullable=False),
         *_facts(),
