@@ -141,18 +141,10 @@ class CertificateSigning:
 
     def answered(self, identity: str) -> None:
         """A CALL of this charge point is about to be answered: what waits for it may follow."""
-        if identity not in self._waiting or self._commanding is None:
-            return
         if identity in self._under_way:
             self._called.add(identity)
-        else:
-            task = asyncio.create_task(self._bring(identity, self._commanding))
-            self._under_way[identity] = task
-            task.add_done_callback(lambda _: self._done(identity))
-
-    def _done(self, identity: str) -> None:
-        del self._under_way[identity]
-        self._called.discard(identity)
+        elif identity in self._waiting and self._commanding is not None:
+            self._under_way[identity] = asyncio.create_task(self._bring(identity, self._commanding))
 
     async def issue(self, identity: str, csr: str) -> IssuedCertificate:
         """Sign a request for an operator, who brings the certificate to the charge point.
@@ -254,6 +246,9 @@ class CertificateSigning:
         except Exception:
             self._waiting.add(identity)
             _logger.exception("%s: its certificate waits", identity)
+        finally:
+            del self._under_way[identity]
+            self._called.discard(identity)
 
     async def _bring_one(self, issued: IssuedCertificate, commanding: Commanding) -> bool:
         """Bring one certificate a step further; say whether that was sending it."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -165,6 +166,27 @@ async def test_call_while_the_loss_is_noticed_counts(office: Office) -> None:
         office.signing.answered("CP1")
 
     office.rig.wire.meanwhile = meanwhile
+    await office.ask()
+    await office.call()
+
+    assert await office.states() == [IssuedState.ACCEPTED]
+
+
+async def test_no_call_is_missed(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even one that is answered while it is looked whether something is due."""
+    office.rig.wire.outcomes = [LOST]
+    read = office.rig.store.read
+    looks: list[object] = []
+
+    async def read_slowly(operation: Any) -> Any:
+        found = await read(operation)
+        if operation.func is issued_certificates.next_due:
+            looks.append(found)
+            if len(looks) == 3:  # unsigned, signed, lost
+                office.signing.answered("CP1")
+        return found
+
+    monkeypatch.setattr(office.rig.store, "read", read_slowly)
     await office.ask()
     await office.call()
 
