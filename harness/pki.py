@@ -1,11 +1,12 @@
 """The throw-away PKI of one run: everything a system under test and its charge points need.
 
-Made anew in every run and removed after it; keys stay in the run's folder, readable by their
+Made anew in every run and removed after it; keys stay in a temporary folder, readable by their
 owner alone, and in memory. Nothing of it is for use anywhere else.
 """
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import secrets
@@ -112,8 +113,15 @@ class Pki:
         return self.directory if name == "directory" else self.directory / f"{name}.pem"
 
     def write(self, names: Sequence[str]) -> None:
-        """Write these files, which the program reads when it starts."""
+        """Write these files, which the program reads when it starts.
+
+        Raises:
+            OSError: they cannot be written where nobody else sees them.
+        """
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = self.directory.lstat()
+        if found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise PermissionError(errno.EPERM, "others can write there", str(self.directory))
         for name in names:
             if name != "directory":
                 _write(self.path(name), self.text(name))

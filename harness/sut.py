@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import socket
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -194,7 +195,8 @@ class _Reader:
         self._environment = environment
         self._ports = _free_ports(cast("list[str]", self._content.get("ports", [])))
         self._pki_used: set[str] = set()
-        self._pki_directory = self._run_dir / "pki"
+        # Not below the run's folder: that is what people archive, and a killed run leaves it.
+        self._pki_directory = Path(tempfile.gettempdir()) / f"preflight-{secrets.token_hex(8)}"
         self._secrets: dict[str, str] = {}
         for name, text in self._mapping("secrets").items():
             self._secrets[name] = self._fill(cast(str, text), ("secrets", name))

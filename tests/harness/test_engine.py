@@ -552,7 +552,9 @@ async def test_refused_provisioning_stops_before_any_case(tmp_path: Path) -> Non
         sut: SystemUnderTest = system(miniature)
         assert sut.driver is not None
         driver = replace(sut.driver, identities=(RequestTemplate(path="/$identity/Reset"),))
-        sut = replace(sut, driver=driver, identities=(Credentials("CP1", b"a-password", security_profile=1),))
+        sut = replace(
+            sut, driver=driver, identities=(Credentials("CP1", b"a-password", security_profile=1),)
+        )
         with pytest.raises(EngineError, match="identity CP1 could not be registered"):
             async with Engine(sut, options(tmp_path)):
                 pytest.fail("began")

@@ -35,6 +35,16 @@ def test_files_are_their_owners_alone_and_go_again(run: Pki) -> None:
     assert not run.directory.exists()
 
 
+def test_a_folder_that_others_can_see_is_not_used(run: Pki) -> None:
+    """Temporary folders are shared: whoever made this one first may read what is in it."""
+    run.directory.mkdir(mode=0o755)
+
+    with pytest.raises(PermissionError):
+        run.write(["server_key"])
+
+    assert list(run.directory.iterdir()) == []
+
+
 @pytest.mark.parametrize(("name", "kind"), [("server", ("RSA", 2048)), ("server_ec", ("EC", 256))])
 def test_server_certificates_serve(run: Pki, name: str, kind: tuple[str, int]) -> None:
     """Both are good for the hosts, with their keys, and follow from the root."""

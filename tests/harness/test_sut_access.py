@@ -50,9 +50,10 @@ def test_files_of_the_pki_are_named_and_noted(tmp_path: Path) -> None:
     sut = read(tmp_path, POOLS)
 
     assert sut.start is not None
-    assert sut.start.command[1:] == tuple(
-        str(tmp_path / "run" / "pki" / f"{name}.pem") for name in ("client_ca", "server_key")
-    )
+    folder = sut.access.pki.directory
+    assert sut.start.command[1:] == (f"{folder}/client_ca.pem", f"{folder}/server_key.pem")
+    assert not folder.exists()
+    assert tmp_path / "run" not in folder.parents
     assert set(sut.pki_files) == {"root", "client_ca", "server_key"}
     assert sut.access.has_own_client_ca
     assert not (tmp_path / "run").exists()
