@@ -120,7 +120,7 @@ class Pki:
         """
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = self.directory.lstat()
-        if found.st_uid != os.getuid() or found.st_mode & 0o077:
+        if os.name == "posix" and (found.st_uid != os.getuid() or found.st_mode & 0o077):
             raise PermissionError(errno.EPERM, "others can write there", str(self.directory))
         for name in names:
             if name != "directory":
