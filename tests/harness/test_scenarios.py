@@ -321,6 +321,7 @@ def right_and_wrong(rule: Rule) -> tuple[list[Json], list[Json]]:
             right = fields(lengths[16], lengths[20])
             return right, [*fields(lengths[0], lengths[15], lengths[21], "0" * 33, 7), missing]
         case "valid_pem" | "pem_equals":
+            # One that satisfies the other rules of the field, too.
             text = str(leaves("leaf_common_name")[0][1] if value is None else value)
             crlf = text.replace("\n", "\r\n")
             wrong = ["", "no PEM", text.replace("CERTIFICATE", "KEY"), text[:-40], 7]

@@ -144,6 +144,8 @@ SAME_VALUES: dict[str, Json] = {
     "{cfg.signature_algorithm}": "$certificate_signature",
     "{cfg.security_profile} + 1": "${higher_security_profile}",
 }
+# What follows from a rule of the catalogue without being one: hash data is of a certificate.
+IMPLIED = {("TC_076_CSMS", "InstallCertificate.req", "certificate", "valid_pem")}
 SAME_MESSAGES = {
     "(connection accepted)": "connection",
     "(connection refused)": "connection",
@@ -176,7 +178,9 @@ def test_the_list_has_every_security_rule_of_the_catalogue() -> None:
         ours = {
             (one.message, one.field, one.rule): one.value
             for one in ALL_RULES
-            if one.case == case["id"] and one.editions.includes(NEWEST_EDITION)
+            if one.case == case["id"]
+            and one.editions.includes(NEWEST_EDITION)
+            and (one.case, one.message, one.field, one.rule) not in IMPLIED
         }
         theirs = {}
         for rule in case.get("csms_validations", []):
