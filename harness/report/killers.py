@@ -7,11 +7,11 @@ each is worth a line of its own. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from harness.model import CaseSet
-from harness.report.points import Place, Point, collect, kinds, place_point
+from harness.report.points import Place, Point, collect, is_failure, kinds, place_point
 from harness.results import CaseResult, Exchange, Finding, RunResult, Severity, Verdict
 
 # Half of the 30 s that charge points, and the official tool, are known to wait for an answer.
@@ -53,6 +53,13 @@ SLOW: Final = Killer(
     frozenset({"answer.late"}),
 )
 
+CLAIMED: Final = Killer(
+    "The interface says one thing, the wire another",
+    "The operator reads that a command succeeded, and nothing happened, or something else. In the"
+    " laboratory the tester waits for a message that does not come.",
+    frozenset({"driver.differs"}),
+)
+
 KILLERS: Final = (
     Killer(
         "The CSMS does not survive the test",
@@ -73,12 +80,7 @@ KILLERS: Final = (
         cases=frozenset({"BEYOND_SECOND_CONNECTION"}),
     ),
     SLOW,
-    Killer(
-        "Accepted by the interface, never sent to the charge point",
-        "The operator reads that a command succeeded, and nothing happened. In the laboratory the"
-        " tester waits for a message that does not come.",
-        frozenset({"driver.differs"}),
-    ),
+    CLAIMED,
     Killer(
         "Whoever reconnects without a BootNotification is not served",
         "A mobile connection breaks many times a day, and no charge point boots for that.",
@@ -151,6 +153,9 @@ def sightings(run: RunResult) -> tuple[Sighting, ...]:
     found: dict[str, list[Point]] = {}
     for point in collect(run.cases, is_killer, run_findings=run.findings):
         found.setdefault(_BY_RULE[point.finding.rule].title, []).append(point)
+    claimed = (replace(case, findings=_claimed(case)) for case in run.cases)
+    for point in collect(claimed, is_failure):
+        found.setdefault(CLAIMED.title, []).append(point)
     # What is wrong in the official cases too says nothing about what such a case is for.
     elsewhere = {
         kind
@@ -171,6 +176,16 @@ def sightings(run: RunResult) -> tuple[Sighting, ...]:
         found[SLOW.title] = [slow]
     return tuple(
         Sighting(killer, tuple(found[killer.title])) for killer in KILLERS if killer.title in found
+    )
+
+
+def _claimed(case: CaseResult) -> tuple[Finding, ...]:
+    """Return the requests that never came, though the interface said it had sent them."""
+    done = tuple(f"{one.action} " for one in case.driver_reports if one.outcome == "done")
+    return tuple(
+        finding
+        for finding in case.findings
+        if finding.rule == "request.missing" and done and finding.message.startswith(done)
     )
 
 

@@ -116,6 +116,16 @@ def test_a_crash_is_told() -> None:
     assert titles(replace(run(case()), findings=(died,))) == ["The CSMS does not survive the test"]
 
 
+def test_a_claim_that_the_wire_does_not_bear_out_is_told() -> None:
+    """The interface accepted a command, and no frame came: also in an official case."""
+    said = DriverReport("1", "Reset", "done", "200 OK", STARTED_AT, 0.1)
+    missing = Finding("request.missing", Severity.FAILURE, "Reset did not come within 30 s.")
+    failed = case(verdict=Verdict.FAILED, findings=(missing,), driver_reports=(said,))
+
+    assert titles(run(failed)) == ["The interface says one thing, the wire another"]
+    assert titles(run(replace(failed, driver_reports=()))) == []
+
+
 def test_killers_name_what_exists() -> None:
     """Their rules are in the table of checks, their cases among the shipped ones."""
     shipped = {path.stem for path in library_directory().glob("*/BEYOND_*.yaml")}
