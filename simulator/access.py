@@ -131,7 +131,6 @@ class Access:
     def connected(self) -> None:
         """Take note that the CSMS let us in: what was new is proven."""
         self._is_trying = False
-        self._refusals = 0
         self._proven = self._state()
 
     def refused(self, kind: str, status: int | None, alert: str, now: Moment) -> None:

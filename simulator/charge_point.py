@@ -266,8 +266,7 @@ class ChargePoint:
             status: of the HTTP answer.
             alert: name of the TLS alert.
         """
-        if self.is_active:
-            self.security.access.refused(kind, status, alert, now)
+        self.security.access.refused(kind, status, alert, now)
         return self._finish(now)
 
     def disconnected(self, now: Moment) -> list[Output]:

@@ -188,7 +188,6 @@ class Uploads:
     def _upload(self, step: Step, now: Moment) -> None:
         if self._order is None:
             return
-        self._wire.timers.cancel(self._timer)
         self._move(step)
         self._attempts.made += 1
         self._tell("Uploading")

@@ -191,9 +191,29 @@ def test_trial_is_over_with_a_connection() -> None:
     rig.refuse()
     rig.refuse()
     rig.connect()
+    for _ in range(5):
+        rig.refuse()
+    assert len(rig.credentials) == 1
+    assert rig.notices == []
+    rig.connect()
+    change(rig, 3)
     rig.drop()
     rig.refuse()
-    assert len(rig.credentials) == 1
+    rig.refuse()
+    assert rig.credentials[-1].security_profile == 3
+    rig.refuse()
+    assert rig.credentials[-1].security_profile == 2  # what was proven last, not first
+
+
+def test_fall_back_is_told_once() -> None:
+    """When the old credentials are refused as well, there is nothing more to fall back on."""
+    rig = ready()
+    change(rig, 2)
+    rig.drop()
+    for _ in range(10):
+        rig.refuse()
+    assert len(rig.credentials) == 2
+    assert len([notice for notice in rig.notices if "back to the old ones" in notice]) == 1
 
 
 @pytest.mark.parametrize(

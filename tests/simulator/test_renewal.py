@@ -248,3 +248,30 @@ def test_silent_csms_does_not_stop_the_rest() -> None:
     rig.answers["SignCertificate"] = lambda _: CallError("", "NotSupported", "no")
     asked(rig)
     assert any("does not have our certificate signed" in notice for notice in rig.notices)
+
+
+def test_late_refusal_of_an_earlier_request() -> None:
+    """It says nothing about the newer one."""
+    rig = ready()
+    answers = iter(["Rejected", "Accepted"])
+    rig.answers["SignCertificate"] = lambda _: {"status": next(answers)}
+    rig.holds_answers = True
+    asked(rig)
+    rig.ask("ExtendedTriggerMessage", {"requestedMessage": "SignChargePointCertificate"})
+    rig.make_csr()
+    rig.holds_answers = False
+    rig.release()
+    csr = str(rig.payload("SignCertificate")["csr"])
+    assert signed(rig, AUTHORITY.sign_csr(csr)) == ["conf Accepted"]
+
+
+def test_request_by_a_script_replaces_our_own() -> None:
+    """There is one request at a time, and our key does not fit the script's certificate."""
+    rig = ready(certificate=None)
+    asked(rig)
+    key = pki.ec_key()
+    csr = x509.CertificateSigningRequestBuilder(pki.name("SN-1")).sign(key, hashes.SHA256())
+    text = csr.public_bytes(serialization.Encoding.PEM).decode()
+    rig.by_hand("SignCertificate", {"csr": text})
+    assert signed(rig, AUTHORITY.sign_csr(text)) == ["conf Accepted"]
+    assert not rig.credentials

@@ -193,6 +193,10 @@ def test_types_that_are_told_can_be_chosen() -> None:
     assert rig.story() == ["Event InvalidMessages"]
     happen(rig)
     assert rig.story() == ["Event TamperDetectionActivated"]
+    rig.charge_point.is_active = False
+    rig.receive_text("[2,")
+    assert rig.story() == []  # what is said then is the script's
+    assert logged(rig).count("InvalidMessages") == 2
 
 
 def test_changed_keys_are_events() -> None:

@@ -119,7 +119,7 @@ def test_dates_in_the_past_are_not_waited_for() -> None:
 def test_paused_download() -> None:
     """The same job goes on after the pause; no attempt is lost by it."""
     rig = idle()
-    order(rig)
+    order(rig, retries=1, retryInterval=10)
     first = rig.transfers.pop()
     rig.do("pause_download")
     assert rig.cancelled == [first.number]
@@ -130,10 +130,11 @@ def test_paused_download() -> None:
     assert isinstance(second, Download)
     assert (second.job, second.url) == (first.job, first.url)
     assert second.number != first.number
-    came(rig)
-    assert [line for line in rig.story() if line.startswith("Signed")][:4] == [
+    rig.transferred("lost")
+    rig.advance(10)
+    assert [line for line in rig.story() if line.startswith("Signed")] == [
         *["Signed Downloading 5", "Signed DownloadPaused 5", "Signed Downloading 5"],
-        "Signed Downloaded 5",
+        *["Signed DownloadFailed 5", "Signed Downloading 5"],
     ]
 
 
@@ -360,3 +361,26 @@ def test_passive_charge_point_only_answers() -> None:
     assert order(rig) == {"status": "Accepted"}
     assert rig.dialogue() == ["conf Accepted"]
     assert not rig.transfers
+
+
+def test_new_firmware_is_told_on_every_profile() -> None:
+    """Who orders signed firmware understands security events (L01)."""
+    rig = idle()
+    order(rig)
+    came(rig)
+    rig.advance(5)
+    rig.take()
+    rig.reconnect_after_hangup()
+    assert rig.story()[:2] == ["Boot", "Event FirmwareUpdated"]
+
+
+def test_retry_of_a_cancelled_order_does_not_come() -> None:
+    """What was to be tried again belongs to the order before."""
+    rig = idle()
+    order(rig, retries=1, retryInterval=10)
+    rig.transferred("lost")
+    order(rig, request_id=6)
+    rig.take()
+    rig.advance(100)
+    assert rig.story() == []
+    assert len(rig.transfers) == 1
