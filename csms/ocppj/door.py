@@ -6,6 +6,7 @@ charge point's, 429 for too many failed attempts, 503 when it cannot be checked 
 in `csms.domain.admission`.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ RAISED: Final = "SecurityProfileRaised"
 UNKNOWN: Final = "UnknownChargePoint"
 GUESSING: Final = "TooManyFailedAttempts"
 
+LINGER_S: Final = 0.05
+MAX_LINGERING: Final = 64  # refusals that wait: sockets are dear, too
 BUSY_S: Final = 5  # after which to come back, when too many passwords are checked
 
 _logger: Final = logging.getLogger(__name__)
@@ -131,6 +134,7 @@ class Door:
         self._certificates = certificates
         self._events = events
         self._attempts = Attempts(now_s=monotonic)
+        self._lingering = 0
 
     async def admit(self, visitor: Visitor) -> Admitted | Refusal:
         """Tell whether the visitor may come in; nothing about it is changed yet."""
@@ -138,6 +142,7 @@ class Door:
         wait_s = self._attempts.begin(identity, address, shown)
         if wait_s > 0:
             self._note(visitor, GUESSING, "too many failed attempts", level=logging.DEBUG)
+            await self._linger()
             return Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many failed attempts", wait_s)
         try:
             answer = await self._admit(visitor)
@@ -265,6 +270,16 @@ class Door:
         if self._events is not None:
             self._events.note(was.identity, RAISED, detail, admitted.visitor.address)
         return replace(admitted, charge_point=charge_point)
+
+    async def _linger(self) -> None:
+        """Keep who guesses waiting: each attempt costs us a handshake, and others its time."""
+        if self._lingering >= MAX_LINGERING:
+            return
+        self._lingering += 1
+        try:
+            await asyncio.sleep(LINGER_S)
+        finally:
+            self._lingering -= 1
 
     def _note(
         self, visitor: Visitor, event: str, detail: str, *, level: int = logging.WARNING
