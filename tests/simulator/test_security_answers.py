@@ -169,8 +169,8 @@ def test_newer_request_cancels(is_retrying: bool) -> None:
     assert ask_log(rig, 2)["status"] == "AcceptedCanceled"
     assert rig.dialogue() == ["conf AcceptedCanceled", "Log Uploading 2"]
     rig.transfers = rig.transfers[-1:]
-    rig.transferred()
     rig.advance(200)
+    rig.transferred()
     assert rig.story() == ["Log Uploaded 2"]
     assert ask_log(rig, 3)["status"] == "Accepted"
 
