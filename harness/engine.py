@@ -189,6 +189,9 @@ class Engine:
             asked.add(Profile.CORE)
         if profiles is not None and not asked & profiles:
             return f"profile {scenario.profile.value} is not declared (pics.profiles)"
+        also = scenario.with_profile
+        if also is not None and profiles is not None and also not in profiles:
+            return f"profile {also.value} is not declared (pics.profiles)"
         reason = select(scenario, self._sut).not_applicable
         if reason:
             return reason

@@ -144,6 +144,10 @@ def _scenario() -> dict[str, Any]:
                 "description": "State to start from; Connected by default, or none.",
             },
             "security_profiles": PROFILE_CHOICES,
+            "with_profile": {
+                "enum": [profile.value for profile in Profile],
+                "description": "Another profile that the system must declare, too.",
+            },
             "station": {
                 "type": "string",
                 "pattern": NAME,

@@ -275,6 +275,7 @@ def _scenario(source: Source, states: States, lists: Mapping[str, Json]) -> Scen
         configuration={key: str(value) for key, value in configuration.items()},
         variables=_mapping(data.get("variables")),
         security_profiles=read_profile_choices(source, ("security_profiles",), problems),
+        with_profile=_profile(data["with_profile"]) if "with_profile" in data else None,
         role=str(data.get("station", "")),
         steps=tuple(expander.expanded.steps),
     )

@@ -463,6 +463,7 @@ class Scenario:
         configuration: configuration keys the simulated charge point starts with.
         variables: defaults the case brings itself, by name.
         security_profiles: what the case can run on, best first; empty: whatever there is.
+        with_profile: another profile that must be declared, too.
         role: the role of the identity it needs, of those in the system-under-test file.
         steps: everything between connecting and cleaning up, in order.
     """
@@ -481,6 +482,7 @@ class Scenario:
     configuration: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, Json] = field(default_factory=dict)
     security_profiles: tuple[ProfileChoice, ...] = ()
+    with_profile: Profile | None = None
     role: str = ""
     steps: tuple[Step, ...] = ()
 

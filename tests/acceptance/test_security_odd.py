@@ -15,7 +15,7 @@ import pytest
 
 from harness.access import PasswordEncoding
 from harness.loader import load_file
-from harness.model import ProfileChoice
+from harness.model import Profile, ProfileChoice
 from harness.results import Severity, Verdict
 from tests.acceptance.test_security_proofs import quick_keys, secure
 from tests.faults import Edit, changed, with_field
@@ -410,3 +410,19 @@ async def test_profiles_that_are_not_declared_do_not_apply(tmp_path: Path) -> No
     assert seen
     assert {one.result.verdict for one in seen} == {Verdict.NOT_APPLICABLE}
     assert all("profile" in one.result.reason for one in seen)
+
+
+@pytest.mark.parametrize("case", ["TC_080_CSMS", "TC_081_CSMS"])
+@pytest.mark.parametrize("has_firmware", [True, False])
+async def test_signed_firmware_needs_the_firmware_profile(
+    tmp_path: Path, case: str, has_firmware: bool
+) -> None:
+    """Both cases are mandatory, but only for those who have Firmware Management."""
+    profiles = {Profile.CORE, *([Profile.FIRMWARE_MANAGEMENT] if has_firmware else [])}
+    async with secure() as miniature:
+        bench = SecureBench(miniature, tmp_path, limit_s=PATIENT_S)
+        bench.sut = replace(bench.sut, profiles=frozenset(profiles))
+        seen = await bench.run(CASES[case], Bend())
+
+    assert seen.result.verdict is (Verdict.PASSED if has_firmware else Verdict.NOT_APPLICABLE)
+    assert ("FirmwareManagement" in seen.result.reason) is not has_firmware
