@@ -2,7 +2,7 @@
 
 A secret is masked in every form it is known to travel in: as text, hexadecimal, base64, percent
 encoded and JSON escaped. What was never told to the masker is caught where its place gives it
-away: in an Authorization header.
+away: in an Authorization header, in the block of a private key.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from urllib.parse import quote
 
 MASK: Final = "***"
 
+# Names of headers, variables and members whose values are secrets.
+TELLS_SECRET: Final = re.compile(r"(?i)auth|token|secret|password|api.?key|cookie")
+
 # Shorter texts occur by chance in ordinary words and numbers; masking them would spoil the report.
 _LEAST_LENGTH: Final = 4
 
@@ -27,6 +30,12 @@ _AUTHORIZATION: Final = re.compile(
     r"(?!(?:basic|bearer|digest|token)\s)([^\s\"',;)\]}]+)"
 )
 _USER_INFO: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^/\s:@\"']*:)([^/\s@\"']+)(@)", re.I)
+
+# Line ends may be those of a text inside JSON.
+_PRIVATE_KEY: Final = re.compile(
+    r"(-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----).*?(?:(-----END (?:[A-Z]+ )*PRIVATE KEY-----)|\Z)",
+    re.DOTALL,
+)
 
 Value = TypeVar("Value")
 
@@ -77,6 +86,8 @@ class Masker:
             self._pattern = re.compile(_any_of(self._forms))
         if self._pattern is not None:
             text = self._pattern.sub(MASK, text)
+        if "PRIVATE KEY" in text:
+            text = _PRIVATE_KEY.sub(rf"\g<1>{MASK}\g<2>", text)
         text = _AUTHORIZATION.sub(rf"\g<1>{MASK}", text)
         return _USER_INFO.sub(rf"\g<1>{MASK}\g<3>", text)
 

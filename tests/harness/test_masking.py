@@ -120,3 +120,14 @@ def test_a_key_is_masked_as_text_and_as_bytes(key: str) -> None:
 
     for form in (key, key.upper(), key.lower(), base64.b64encode(raw).decode().rstrip("=")):
         assert form not in masker.mask(f"[{form}]")
+
+
+@pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "ENCRYPTED "])
+def test_private_keys_are_masked_wherever_they_stand(kind: str) -> None:
+    """Nobody told of them, as text or inside JSON, whole or cut off."""
+    key = f"-----BEGIN {kind}PRIVATE KEY-----\nTUlJ\nRXZ3\n-----END {kind}PRIVATE KEY-----\n"
+    certificate = "-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n"
+
+    for text in (key, json.dumps({"key": key}), key[:50]):
+        assert "TUlJ" not in Masker().mask(f"before {text}")
+    assert Masker().mask(certificate + key + certificate).count("TUlJ") == 2
