@@ -151,6 +151,7 @@ class OcppServer:
         timeouts: dict[str, Any] = {}
         if tls is not None:
             timeouts["ssl_handshake_timeout"] = settings.handshake_timeout_s
+            timeouts["ssl_shutdown_timeout"] = settings.close_timeout_s
         return await serve(
             cast(Callable[[ServerConnection], Awaitable[None]], self._serve),
             host,
