@@ -248,7 +248,9 @@ class Miniature:
             async for text in socket:
                 await self._take(link, text, numbers)
         for future in link.pending.values():
-            future.set_exception(ConnectionAbortedError(f"the connection of {identity} ended"))
+            if not future.done():  # who ordered may have stopped waiting
+                error = ConnectionAbortedError(f"the connection of {identity} ended")
+                future.set_exception(error)
 
     async def _take(self, link: Link, text: str | bytes, numbers: count[int]) -> None:
         frame = read_message(text)
