@@ -706,7 +706,7 @@ async def test_vanished_peers_are_found_without_pings(system: System) -> None:
 @pytest.mark.slow
 async def test_silent_station_is_pinged_and_closed(tmp_path: Path) -> None:
     """A peer that gives no sign of life, not even a pong, is closed."""
-    settings = {"ping_interval_s": 0.05, "ping_timeout_s": 0.1, "close_timeout_s": 0.1}
+    settings: dict[str, Any] = {"ping_interval_s": 0.05, "ping_timeout_s": 0.1, "close_timeout_s": 0.1}
     async with running(tmp_path, **settings) as system:
         async with system.connect() as client:
             client.transport.pause_reading()
@@ -719,7 +719,7 @@ async def test_silent_station_is_pinged_and_closed(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_any_traffic_proves_life(tmp_path: Path) -> None:
     """A charge point that answers no ping but talks is left alone."""
-    settings = {"ping_interval_s": 0.05, "ping_timeout_s": 0.2}
+    settings: dict[str, Any] = {"ping_interval_s": 0.05, "ping_timeout_s": 0.2}
     async with running(tmp_path, **settings) as system, system.connect(max_queue=None) as client:
         client.transport.pause_reading()  # no pongs
         for number in range(20):
@@ -733,7 +733,7 @@ async def test_any_traffic_proves_life(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_pongs_are_enough(tmp_path: Path) -> None:
     """An idle charge point that pongs stays."""
-    settings = {"ping_interval_s": 0.03, "ping_timeout_s": 0.1}
+    settings: dict[str, Any] = {"ping_interval_s": 0.03, "ping_timeout_s": 0.1}
     async with running(tmp_path, **settings) as system, system.connect() as client:
         await asyncio.sleep(0.4)
 
