@@ -19,7 +19,7 @@ import click
 import httpx
 import uvloop
 
-from benchmarks import report
+from benchmarks import doors, report
 from benchmarks.messages import WORKLOADS
 from benchmarks.neighbours import OTHERS, measure_neighbours
 from benchmarks.report import TARGET_CONNECTIONS
@@ -123,12 +123,25 @@ async def beside_bad_neighbours(folder: Path, *, window_s: float) -> list[report
         return await measure_neighbours(server.accounts, duration_s=4 * window_s)
 
 
+async def at_the_doors(
+    folder: Path, *, basic: int = doors.BASIC_STATIONS, over_tls: int = doors.TLS_STATIONS
+) -> tuple[list[report.Fleet], report.Guessing]:
+    """Measure fleets that come back, and a guesser, on a server of their own."""
+    passwords = range(doors.OTHERS, doors.OTHERS + doors.PASSWORDS)
+    async with csms(basic, folder, over_tls=over_tls) as server:
+        fleets = await doors.fleets_return(server)
+    (folder / "guessing").mkdir()
+    count = doors.OTHERS + doors.VICTIMS
+    async with csms(count, folder / "guessing", passwords=passwords) as server:
+        return fleets, await doors.guessing(server)
+
+
 @click.command()
 @click.option("--output", type=click.Path(path_type=Path), default=Path("reports/benchmark.json"))
 @click.option("--window", "window_s", default=1.0, show_default=True, help="Seconds per round.")
 @click.option("--rounds", default=3, show_default=True, help="Rounds per point; the median counts.")
 def main(output: Path, window_s: float, rounds: int) -> None:
-    """Measure the CSMS beside the ocpp package's documented server (about two minutes)."""
+    """Measure the CSMS beside the ocpp package's documented server (about three minutes)."""
     output.parent.mkdir(parents=True, exist_ok=True)
     connections = (1, TARGET_CONNECTIONS, 500)
     # Beside the report, since a temporary folder may be in memory, where fsync costs nothing.
@@ -140,6 +153,8 @@ def main(output: Path, window_s: float, rounds: int) -> None:
             )
             (folder / "beside").mkdir()
             neighbours = uvloop.run(beside_bad_neighbours(folder / "beside", window_s=window_s))
+            (folder / "doors").mkdir()
+            fleets, guessing = uvloop.run(at_the_doors(folder / "doors"))
         except (LoadError, httpx.HTTPError, OSError, TimeoutError) as exc:
             reason = str(exc) or type(exc).__name__
             sys.stderr.write(f"error: the benchmark could not be run: {reason}\n")
@@ -150,6 +165,8 @@ def main(output: Path, window_s: float, rounds: int) -> None:
             loads=loads,
             boots=boots,
             neighbours=neighbours,
+            fleets=fleets,
+            guessing=guessing,
         )
     output.write_text(json.dumps(result, indent=2) + "\n")
     print(report.table(result))

@@ -31,9 +31,9 @@ async def measure_neighbours(accounts: Sequence[Account], *, duration_s: float) 
         await _begin(station)
     results = []
     for kind, misbehave in BAD.items():
-        quiet = await _paced(stations, duration_s)
+        quiet = await paced(stations, duration_s, _meter_values, pace_s=PACE_S)
         bad = asyncio.create_task(_repeat(misbehave, accounts[-1]))
-        noisy = await _paced(stations, duration_s)
+        noisy = await paced(stations, duration_s, _meter_values, pace_s=PACE_S)
         bad.cancel()
         with suppress(asyncio.CancelledError):
             await bad
@@ -55,8 +55,19 @@ async def _begin(station: Station) -> None:
     await station.wait_idle()
 
 
-async def _paced(stations: Sequence[Station], duration_s: float) -> list[float]:
-    """Let every station send at its pace, evenly spread, and return the times of all answers."""
+def _meter_values(station: Station) -> bytes:
+    assert station.voice.transaction_id is not None
+    return station.voice.meter_values(station.voice.transaction_id)
+
+
+async def paced(
+    stations: Sequence[Station],
+    duration_s: float,
+    say: Callable[[Station], bytes],
+    *,
+    pace_s: float,
+) -> list[float]:
+    """Let every station speak each `pace_s`, evenly spread; return the times of all answers."""
     latencies: list[float] = []
     for station in stations:
         station.answered = lambda sent_s, received_s: latencies.append(received_s - sent_s)
@@ -64,14 +75,12 @@ async def _paced(stations: Sequence[Station], duration_s: float) -> list[float]:
 
     async def send(station: Station, offset_s: float) -> None:
         due_s = started_s + offset_s
-        transaction_id = station.voice.transaction_id
-        assert transaction_id is not None
         while due_s < started_s + duration_s:
             await asyncio.sleep(due_s - time.perf_counter())
-            await station.ask(station.voice.meter_values(transaction_id))
-            due_s += PACE_S
+            await station.ask(say(station))
+            due_s += pace_s
 
-    spread = PACE_S / len(stations)
+    spread = pace_s / len(stations)
     await asyncio.gather(*(send(one, spread * n) for n, one in enumerate(stations)))
     return latencies
 

@@ -18,7 +18,7 @@ from benchmarks.stations import Account, LoadError
 
 START_S = 20.0
 STOP_S = 6.0
-CSMS_ADDRESSES = re.compile(r"(ws|http)://127\.0\.0\.1:(\d+)(/[^\s?#]*)?")
+CSMS_ADDRESSES = re.compile(r"(wss|ws|http)://127\.0\.0\.1:(\d+)(/[^\s?#]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,15 @@ async def reference(count: int, folder: Path, *flags: str) -> AsyncIterator[Serv
 
 
 @asynccontextmanager
-async def csms(count: int, folder: Path) -> AsyncIterator[Server]:
-    """Run `csms serve` with its defaults on a fresh database, every station registered."""
+async def csms(
+    count: int, folder: Path, *, over_tls: int = 0, passwords: range = range(0)
+) -> AsyncIterator[Server]:
+    """Run `csms serve` with its defaults on a fresh database, every station registered.
+
+    Args:
+        over_tls: so many stations more, of security profile 2.
+        passwords: which stations have a password that a person chose.
+    """
     log = folder / "csms.log"
     token = secrets.token_hex(20)
     environment = {
@@ -101,16 +108,24 @@ async def csms(count: int, folder: Path) -> AsyncIterator[Server]:
         "CSMS_DATABASE": f"sqlite:///{folder / 'csms.sqlite3'}",
         "CSMS_API_TOKEN": token,
     }
+    if over_tls:
+        environment["CSMS_TLS_PORT"] = "0"
     command = [sys.executable, "-m", "csms", "serve"]
     async with _running(command, environment=environment, log=log) as process:
         addresses: dict[str, tuple[int, str]] = {}
-        while len(addresses) < 2:
+        while len(addresses) < (3 if over_tls else 2):
             for scheme, port, path in CSMS_ADDRESSES.findall(await _line(process, log)):
                 addresses[scheme] = (int(port), path.rstrip("/"))
-        port, path = addresses["ws"]
         accounts = tuple(
-            Account(port, path, f"BENCH{n:04}", f"TAG{n:04}", secrets.token_hex(10).encode())
-            for n in range(count)
+            Account(
+                *addresses["ws" if n < count else "wss"],
+                identity=f"BENCH{n:04}",
+                id_tag=f"TAG{n:04}",
+                password=secrets.token_hex(10).encode(),
+                is_key=n not in passwords,
+                security_profile=1 if n < count else 2,
+            )
+            for n in range(count + over_tls)
         )
         await _register(f"http://127.0.0.1:{addresses['http'][0]}", token, accounts)
         yield Server(OURS, psutil.Process(process.pid), accounts)
@@ -126,7 +141,7 @@ async def _register(url: str, token: str, accounts: Sequence[Account]) -> None:
         timeout=START_S,
     ) as client:
 
-        async def put(path: str, body: dict[str, str]) -> None:
+        async def put(path: str, body: dict[str, object]) -> None:
             async with gate:
                 response = await client.put(path, json=body)
             if not response.is_success:
@@ -134,8 +149,14 @@ async def _register(url: str, token: str, accounts: Sequence[Account]) -> None:
 
         requests = []
         for account in accounts:
-            # The key is the Basic password as hexadecimal (OCPP-J 1.6 §6.2.1).
-            station = {"registration": "Accepted", "authorizationKey": account.password.hex()}
+            station: dict[str, object] = {
+                "registration": "Accepted",
+                "securityProfile": account.security_profile,
+            }
+            if account.is_key:  # the key is the Basic password as hexadecimal (OCPP-J 1.6 §6.2.1)
+                station["authorizationKey"] = account.password.hex()
+            else:
+                station["password"] = account.password.decode()
             requests.append(put(f"/charge-points/{account.identity}", station))
             requests.append(put(f"/id-tags/{account.id_tag}", {"status": "Accepted"}))
         await asyncio.gather(*requests)
