@@ -83,13 +83,18 @@ async def guessing(server: Server) -> Guessing:
     )
 
 
+def wrong_password() -> bytes:
+    """Return one nobody has."""
+    return os.urandom(20)
+
+
 async def _guess(victims: Sequence[Account], attempts: int) -> None:
     left = iter(range(attempts))
 
     async def guess() -> None:
         for number in left:
             account = victims[number % len(victims)]
-            status = await _attempt(account, password=os.urandom(20))
+            status = await _attempt(account, password=wrong_password())
             if status not in (401, 429, 503):
                 raise LoadError(f"a wrong password for {account.identity} was answered {status}")
 

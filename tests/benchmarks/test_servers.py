@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from benchmarks import servers
-from benchmarks.__main__ import at_the_doors, beside_bad_neighbours, run
+from benchmarks.__main__ import beside_bad_neighbours, run
 from benchmarks.messages import WORKLOADS
 from benchmarks.report import OURS, SILENT, TARGET_CONNECTIONS, THEIRS
 from benchmarks.stations import Account, LoadError, Station
@@ -45,28 +45,6 @@ async def test_every_bad_neighbour_is_measured(tmp_path: Path) -> None:
 
     assert [one.kind for one in found] == ["500 frames/s", "1 MiB frames", "never reading"]
     assert all(one.quiet_p99_ms > 0 and one.noisy_p99_ms > 0 for one in found)
-
-
-@pytest.mark.slow
-async def test_fleets_and_a_guesser_are_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A short run has a time for both security profiles, and what guessing does."""
-    monkeypatch.setattr("benchmarks.doors.OTHERS", 2)
-    monkeypatch.setattr("benchmarks.doors.VICTIMS", 4)
-    monkeypatch.setattr("benchmarks.doors.PASSWORDS", 1)
-    monkeypatch.setattr("benchmarks.doors.ATTEMPTS", 100)
-
-    fleets, guessing = await at_the_doors(tmp_path, basic=3, over_tls=2)
-
-    assert [one.name for one in fleets] == [
-        "3 stations, security profile 1",
-        "2 stations, security profile 2",
-    ]
-    assert all(0 < one.duration_s < one.limit_s for one in fleets)
-    assert guessing.attempts == 100
-    assert guessing.quiet_median_ms > 0
-    assert guessing.noisy_median_ms > 0
 
 
 @pytest.mark.slow
