@@ -18,7 +18,7 @@ from typing import Final
 
 import httpx
 
-from harness.drivers.http import tls_context
+from harness.drivers.exchange import tls_context
 from harness.sut import StartSpec
 
 _POLL_S: Final = 0.05  # between two asks whether the program is ready

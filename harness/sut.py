@@ -19,7 +19,9 @@ from typing import Final, cast
 from harness.access import Access
 from harness.drivers import template
 from harness.drivers.driver import Credentials
-from harness.drivers.http import CommandTemplate, HttpDriverSpec, RequestTemplate, read_spec
+from harness.drivers.kinds import DriverSpec
+from harness.drivers.reading import DriverReader
+from harness.masking import TELLS_SECRET
 from harness.model import NEWEST_EDITION, Json, Profile
 from harness.pki import FILES, Pki
 from harness.sut_access import AccessReader, hosts_of, numbered
@@ -41,14 +43,6 @@ _DEFAULT_VARIABLES: Final[dict[str, Json]] = {
 
 _PLACE: Final = re.compile(r"\$\{(?:(port|env|secret|random_hex|pki):([^}]*)|(run_dir|sut_dir))\}")
 _MAX_ID_TAG: Final = 20  # OCPP 1.6 ed. 2 §7.15, CiString20
-
-# Variables of a template, by what it is for.
-_COMMAND_NAMES: Final = frozenset({"identity", "action", "payload"})
-_IDENTITY_NAMES: Final = frozenset(
-    {"identity", "password", "password_hex", "security_profile", "serial_number", "cpo_name"}
-)
-_TAG_NAMES: Final = frozenset({"id_tag", "role", "parent_id_tag"})
-_TELLS_SECRET: Final = re.compile(r"(?i)auth|token|secret|password|api.?key|cookie")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +113,7 @@ class SystemUnderTest:
     id_tags: Mapping[str, tuple[str, ...]]
     start: StartSpec | None = None
     ports: Mapping[str, int] = field(default_factory=dict)
-    driver: HttpDriverSpec | None = None
+    driver: DriverSpec | None = None
     milliseconds: bool = True
     edition: str = NEWEST_EDITION
     station: StationSpec = field(default_factory=StationSpec)
@@ -145,7 +139,7 @@ class SystemUnderTest:
             "identities": len(self.identities),
             "basic_auth": any(one.password is not None for one in self.identities),
             "id_tags": {role: len(tags) for role, tags in self.id_tags.items()},
-            "driver": f"http {self.driver.base_url}" if self.driver else "none",
+            "driver": self.driver.description if self.driver else "none",
             "milliseconds": self.milliseconds,
             "station": asdict(self.station),
             "variables": dict(self.variables),
@@ -291,58 +285,14 @@ class _Reader:
             roles[role] = tuple(tags)
         return roles
 
-    def _driver(self) -> HttpDriverSpec | None:
-        section = self._mapping("driver")
-        if section.get("kind", "none") != "http":
-            return None
-        filled = cast("dict[str, Json]", self._fill_all(section, ("driver",)))
-        self._check_names(section)
-        return read_spec(filled)
-
-    def _check_names(self, section: Mapping[str, Json]) -> None:
-        """Refuse template names that nobody will ever give, before the run begins."""
-        provision = cast("dict[str, Json]", section.get("provision", {}))
-        setup = self._check_requests(provision.get("setup", []), frozenset(), ("setup",))
-        identities = self._check_requests(
-            provision.get("identities", []), setup | _IDENTITY_NAMES, ("identities",)
-        )
-        roles = cast("dict[str, Json]", provision.get("id_tags", {}))
-        for role, requests in roles.items():
-            if role not in self._mapping("id_tags"):
-                message = "no id tag has this role; name it under the top-level `id_tags`"
-                raise self._file.error(("driver", "provision", "id_tags", role), message)
-            self._check_requests(requests, setup | _TAG_NAMES, ("id_tags", role))
-        known = (identities - _IDENTITY_NAMES) | _COMMAND_NAMES
-        self._check_template(section["command"], known, ("driver", "command"))
-        actions = cast("dict[str, Json]", section.get("actions", {}))
-        for action, override in actions.items():
-            self._check_template(override, known, ("driver", "actions", action))
-        self._check_template(section.get("headers", {}), setup, ("driver", "headers"))
-
-    def _check_requests(
-        self, requests: Json, known: frozenset[str], place: tuple[str, ...]
-    ) -> frozenset[str]:
-        for index, request in enumerate(cast("list[dict[str, Json]]", requests)):
-            where: Place = ("driver", "provision", *place, index)
-            self._check_template(request, known, where)
-            known |= frozenset(cast("dict[str, Json]", request.get("capture", {})))
-        return known
-
-    def _check_template(self, value: Json, known: frozenset[str], place: Place) -> None:
-        if isinstance(value, dict | list):
-            keys: Sequence[str | int] = (
-                list(value) if isinstance(value, dict) else range(len(value))
-            )
-            items = list(value.values()) if isinstance(value, dict) else value
-            for key, item in zip(keys, items, strict=True):
-                self._check_template(item, known, (*place, key))
-        elif isinstance(value, str):
-            for name in template.names(_PLACE.sub("", value)):
-                if name not in known:
-                    message = f"${name} is not known here; known are: " + ", ".join(
-                        f"${one}" for one in sorted(known)
-                    )
-                    raise self._file.error(place, message)
+    def _driver(self) -> DriverSpec | None:
+        return DriverReader(
+            self._file,
+            fill=self._fill,
+            fill_template=self._fill_template,
+            path_of=self._path,
+            roles=self._mapping("id_tags"),
+        ).read()
 
     def _budgets(self) -> dict[str, Budget]:
         budgets = {name: Budget(*times) for name, times in _DEFAULT_BUDGETS.items()}
@@ -357,20 +307,15 @@ class _Reader:
             budgets[name] = Budget(limit_s, None if target_s is None else float(target_s))
         return budgets
 
-    def _sensitive(self, start: StartSpec | None, driver: HttpDriverSpec | None) -> tuple[str, ...]:
+    def _sensitive(self, start: StartSpec | None, driver: DriverSpec | None) -> tuple[str, ...]:
         """Gather what looks like a secret by its name, besides what was declared as one."""
         found = list(self._secrets.values())
         if start is not None:
             found += [
-                value for name, value in start.environment.items() if _TELLS_SECRET.search(name)
+                value for name, value in start.environment.items() if TELLS_SECRET.search(name)
             ]
         if driver is not None:
-            requests: list[CommandTemplate | RequestTemplate] = [driver.command]
-            requests += [*driver.actions.values(), *driver.setup, *driver.identities]
-            for headers in (driver.headers, *(request.headers for request in requests)):
-                for name, value in headers.items():
-                    if _TELLS_SECRET.search(name):
-                        found += value.split()[-1:]
+            found += driver.secrets()
         return tuple(text for text in found if text)
 
     # --- values -----------------------------------------------------------------------------
@@ -394,6 +339,10 @@ class _Reader:
 
     def _fill(self, text: str, place: Place) -> str:
         return _PLACE.sub(lambda match: self._place_value(match, place), text)
+
+    def _fill_template(self, text: str, place: Place) -> str:
+        """Fill a text that is a template besides: no value is taken for a place of its own."""
+        return _PLACE.sub(lambda match: template.escape(self._place_value(match, place)), text)
 
     def _place_value(self, match: re.Match[str], place: Place) -> str:
         kind, argument = match[1], match[2]

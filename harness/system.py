@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from harness.access import WITH_CERTIFICATE, WITH_PASSWORD, NoCertificate, Offer
 from harness.cleanup import stop_leftover
-from harness.drivers.driver import Credentials, Driver, NoDriver, ProvisioningError
-from harness.drivers.http import HttpDriver
+from harness.drivers.driver import Credentials, Driver, DriverError, NoDriver, ProvisioningError
+from harness.drivers.kinds import make_driver
 from harness.evidence import DEFAULT_BUDGET
 from harness.leftovers import Journal, Ledger
 from harness.masking import Masker
@@ -272,11 +272,11 @@ class System:
         if self._sut.driver is None:
             return
         timeout_s = self._action_timeout_s + _DRIVER_EXTRA_S
-        self.driver = HttpDriver(self._sut.driver, timeout_s=timeout_s)
-        self._exits.push_async_callback(self.driver.close)
         try:
+            self.driver = make_driver(self._sut.driver, timeout_s=timeout_s, masker=self.masker)
+            self._exits.push_async_callback(self.driver.close)
             await self.driver.prepare(self._identities, self._id_tags)
-        except ProvisioningError as error:
+        except (DriverError, ProvisioningError) as error:
             raise EngineError(str(error)) from error
 
     async def _end_leftovers(self) -> None:

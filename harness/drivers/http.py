@@ -1,149 +1,94 @@
 """Commands a Central System over HTTP, as the templates of its system-under-test file say.
 
 Nothing here knows any product: method, path, headers, body and what counts as done come from
-the file. Requests are sent once; a command that was not answered is not repeated, because the
-Central System might have acted on the first.
+the file. A command that was not answered is not repeated, because the Central System might have
+acted on the first.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import ssl
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import Final, cast
+from dataclasses import replace
+from typing import cast
 
-import httpx
-
+from harness.drivers.callbacks import Callbacks, Expected
+from harness.drivers.conditions import holds
 from harness.drivers.driver import (
     Credentials,
+    DriverError,
     DriverOutcome,
     Operation,
     Outcome,
     ProvisioningError,
 )
-from harness.drivers.template import ABSENT, Absent, fill, fill_path, fill_text, pick
+from harness.drivers.exchange import Answer, Exchange, ExchangeError, captured
+from harness.drivers.http_spec import (
+    CallbackSpec,
+    CommandTemplate,
+    HttpDriverSpec,
+    RequestTemplate,
+)
+from harness.drivers.template import ABSENT, Absent, NoValue, UnknownName, Values, pick
+from harness.masking import Masker
 from harness.model import Json
-
-_SUMMARY_LENGTH: Final = 300
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandTemplate:
-    """How one action is asked for, and which answers mean what.
-
-    Without `done`, `refused`, `pending`: 2xx is done, 202 included; 4xx refused; the rest failed.
-    """
-
-    path: str
-    method: str = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Json = "$payload"
-    done: tuple[int, ...] = ()
-    refused: tuple[int, ...] = ()
-    pending: tuple[int, ...] = ()
-    done_if: Mapping[str, Json] = field(default_factory=dict)
-    answer: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestTemplate:
-    """One request that registers something; without `accept` any 2xx will do."""
-
-    path: str
-    method: str = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Json = None
-    accept: tuple[int, ...] = ()
-    capture: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpDriverSpec:
-    """The `driver` section of a system-under-test file, of kind ``http``."""
-
-    base_url: str
-    command: CommandTemplate
-    actions: Mapping[str, CommandTemplate] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    setup: tuple[RequestTemplate, ...] = ()
-    identities: tuple[RequestTemplate, ...] = ()
-    id_tags: Mapping[str, tuple[RequestTemplate, ...]] = field(default_factory=dict)
-    concurrency: int = 8
-
-
-def read_spec(section: Mapping[str, Json]) -> HttpDriverSpec:
-    """Return the spec of a `driver` section that the file's schema has accepted."""
-    command = cast("dict[str, Json]", section["command"])
-    actions = cast("dict[str, dict[str, Json]]", section.get("actions", {}))
-    provision = cast("dict[str, Json]", section.get("provision", {}))
-    id_tags = cast("dict[str, list[Json]]", provision.get("id_tags", {}))
-    return HttpDriverSpec(
-        base_url=cast(str, section["base_url"]),
-        headers=cast("dict[str, str]", section.get("headers", {})),
-        command=_command(command),
-        actions={name: _command(command | changed) for name, changed in actions.items()},
-        setup=_requests(provision.get("setup", [])),
-        identities=_requests(provision.get("identities", [])),
-        id_tags={role: _requests(requests) for role, requests in id_tags.items()},
-        concurrency=cast(int, provision.get("concurrency", 8)),
-    )
-
-
-@cache
-def tls_context() -> ssl.SSLContext:
-    """Return the one context of all HTTP clients: reading the certificates takes 50 ms."""
-    return httpx.create_ssl_context(trust_env=False)
 
 
 class HttpDriver:
     """Sends the templates' requests."""
 
-    def __init__(self, spec: HttpDriverSpec, *, timeout_s: float) -> None:
-        self._spec = spec
-        self._timeout_s = timeout_s
-        self._shared: dict[str, Json] = {}  # captured by `setup`
-        self._of_identity: dict[str, dict[str, Json]] = {}  # captured while registering it
-        # trust_env off: a proxy of the machine must not stand between us and the CSMS.
-        self._http = httpx.AsyncClient(
-            base_url=spec.base_url.rstrip("/"),
-            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0)),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-            trust_env=False,
-            verify=tls_context(),
-        )
-
     is_patient = False
 
+    def __init__(
+        self, spec: HttpDriverSpec, *, timeout_s: float, masker: Masker | None = None
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            masker: knows the secrets of the run, and gets to know those of the login.
+        """
+        self._spec = spec
+        self._masker = masker if masker is not None else Masker()
+        self._shared: dict[str, Json] = {}  # captured by `setup`
+        self._of_identity: dict[str, dict[str, Json]] = {}  # captured while registering it
+        self._exchange = Exchange(
+            spec,
+            timeout_s=timeout_s if spec.timeout_s is None else spec.timeout_s,
+            mask=self._masker.mask,
+            on_secret=self._masker.add,
+        )
+        self._callbacks = Callbacks(spec.callback) if spec.callback else None
+
     def cannot(self, operation: Operation) -> str:
-        """Return what nothing in the file asks for."""
-        if operation is Operation.STATION and not self._spec.identities:
-            return "nothing registers stations (driver.provision.identities)"
-        if operation.role and operation.role not in self._spec.id_tags:
-            return f"nothing registers these tags (driver.provision.id_tags.{operation.role})"
-        return ""
+        """Return what the file alone tells to be out of reach."""
+        return self._spec.cannot(operation)
 
     def remarks(self) -> Sequence[str]:
-        """Notice nothing."""
-        return ()
+        """Return which callbacks were not believed."""
+        return self._callbacks.remarks if self._callbacks is not None else ()
 
     async def prepare(
         self, identities: Sequence[Credentials], id_tags: Mapping[str, Sequence[str]]
     ) -> None:
-        """Send the provisioning requests: setup in order, then everything else side by side."""
+        """Log in and provision: setup in order, then everything else side by side."""
+        try:
+            if self._callbacks is not None:
+                await self._callbacks.start()
+            await self._exchange.log_in()
+        except (DriverError, ExchangeError) as error:
+            raise ProvisioningError(str(error)) from error
         self._shared |= await self._provision(self._spec.setup, {}, "setup")
         slots = asyncio.Semaphore(self._spec.concurrency)
 
         async def register(credentials: Credentials) -> None:
             async with slots:
-                await self._register(credentials)
+                await self._register(credentials, self._spec.identities)
 
         async def register_tag(role: str, index: int, tag: str) -> None:
             parents = id_tags.get("parent", ())
             values: dict[str, Json | Absent] = {"id_tag": tag, "role": role}
-            values["parent_id_tag"] = parents[index % len(parents)] if parents else ""
+            # Of a tag without parent its place takes the member away.
+            values["parent_id_tag"] = parents[index % len(parents)] if parents else ABSENT
             async with slots:
                 await self._provision(self._spec.id_tags[role], values, f"{role} id tag {tag}")
 
@@ -155,117 +100,153 @@ class HttpDriver:
         await _all([*(register(one) for one in identities), *(register_tag(*one) for one in tags)])
 
     async def restore(self, credentials: Credentials) -> bool:
-        """Send the requests that registered an identity once more."""
-        if self._spec.identities:
-            await self._register(credentials)
-        return bool(self._spec.identities)
+        """Send the requests that put an identity back, or that registered it, once more."""
+        requests = self._spec.identities if self._spec.restore is None else self._spec.restore
+        if requests:
+            await self._register(credentials, requests)
+        return bool(requests)
 
     async def command(
         self, identity: str, operation: Operation, payload: Mapping[str, Json]
     ) -> DriverOutcome:
-        """Send the command's request and tell what its answer means."""
-        template = self._spec.actions.get(operation, self._spec.command)
-        values = self._shared | self._of_identity.get(identity, {})
-        values |= {"identity": identity, "action": operation.value, "payload": dict(payload)}
+        """Send the command's requests and tell what their answers mean."""
+        own = {"identity": identity, "action": operation.value, "payload": dict(payload)}
+        values: dict[str, Json] = {**self._shared, **self._of_identity.get(identity, {}), **own}
+        variants = self._spec.variants(operation)
+        template = next((one for one in variants if holds(one.when, values)), None)
+        if template is None:
+            reason = self.cannot(operation) or (
+                f"no variant of driver.actions.{operation} is for such a payload"
+            )
+            return DriverOutcome(Outcome.UNSUPPORTED, reason)
+        if template.unsupported:
+            return DriverOutcome(Outcome.UNSUPPORTED, template.unsupported)
         try:
-            response = await self._send(template, values)
-        except httpx.HTTPError as error:
-            url = f"{self._spec.base_url}{template.path}"
-            return DriverOutcome(Outcome.FAILED, f"{template.method} {url}: {_cause(error)}")
-        return _outcome(template, response)
+            return await self._ask(template, values, f"{operation} of {identity}")
+        except _NotAcceptedError as error:
+            outcome = Outcome.REFUSED if error.answer.is_client_error else Outcome.FAILED
+            return DriverOutcome(outcome, f"before it, {error}")
+        except NoValue as error:
+            summary = f"the interface cannot express it: table {error}"
+            return DriverOutcome(Outcome.UNSUPPORTED, self._masker.mask(summary))
+        except UnknownName as error:
+            summary = f"${error.args[0]} was never captured; see `driver` in the file"
+            return DriverOutcome(Outcome.FAILED, summary)
+        except (ExchangeError, DriverError) as error:
+            return DriverOutcome(Outcome.FAILED, str(error))
 
     async def close(self) -> None:
-        """Close the HTTP connections."""
-        await self._http.aclose()
+        """Close the HTTP connections, and listen no more."""
+        if self._callbacks is not None:
+            await self._callbacks.close()
+        await self._exchange.close()
 
-    async def _register(self, credentials: Credentials) -> None:
-        self._of_identity[credentials.identity] = await self._provision(
-            self._spec.identities, _values_of(credentials), f"identity {credentials.identity}"
+    # --- commands ---------------------------------------------------------------------------
+
+    async def _ask(
+        self, template: CommandTemplate, values: dict[str, Json], what: str
+    ) -> DriverOutcome:
+        for request in template.before:
+            values = {**values, **await self._make(request, values)}
+        if self._callbacks is None or self._spec.callback is None or not template.wants_callback:
+            answer = await self._exchange.send(template, values)
+            return self._outcome(template, answer)
+        await self._callbacks.start()
+        with self._callbacks.expect(what) as expected:
+            asked = {**values, "callback_url": expected.url}
+            answer = await self._exchange.send(template, asked)
+            outcome = replace(self._outcome(template, answer), answer=None)
+            if outcome.outcome in (Outcome.DONE, Outcome.PENDING):
+                outcome = await self._await(expected, self._spec.callback, outcome)
+        return outcome
+
+    async def _await(
+        self, expected: Expected, spec: CallbackSpec, outcome: DriverOutcome
+    ) -> DriverOutcome:
+        """Return the outcome with what the callback adds to it."""
+        try:
+            async with asyncio.timeout(spec.wait_s):
+                body = await expected.body
+        except TimeoutError:
+            summary = f"{outcome.summary}; no callback came within {spec.wait_s:g} s"
+            return replace(outcome, summary=summary)
+        if spec.refused_if and holds(spec.refused_if, body):
+            return DriverOutcome(Outcome.REFUSED, f"{outcome.summary}; its callback refused")
+        return DriverOutcome(
+            Outcome.DONE, f"{outcome.summary}; its callback came", pick(body, spec.answer)
         )
 
+    def _outcome(self, template: CommandTemplate, answer: Answer) -> DriverOutcome:
+        status, body, summary = answer.status, answer.body, self._exchange.said(answer)
+        if template.refused_if and holds(template.refused_if, body):
+            outcome = Outcome.REFUSED
+        elif status in template.pending:
+            outcome = Outcome.PENDING
+        elif status in template.done or (
+            answer.is_success and not template.done and status not in template.refused
+        ):
+            outcome = Outcome.DONE
+            if template.pending_if and holds(template.pending_if, body):
+                outcome = Outcome.PENDING
+            elif not holds(template.done_if, body):
+                outcome = Outcome.REFUSED
+        elif status in template.refused or (answer.is_client_error and not template.refused):
+            outcome = Outcome.REFUSED
+        else:
+            outcome = Outcome.FAILED
+        said = pick(body, template.answer) if outcome is Outcome.DONE else None
+        return DriverOutcome(outcome, summary, said)
+
+    # --- provisioning -----------------------------------------------------------------------
+
+    async def _register(
+        self, credentials: Credentials, requests: Iterable[RequestTemplate]
+    ) -> None:
+        known = self._of_identity.get(credentials.identity, {})
+        values = {**known, **_values_of(credentials)}
+        found = await self._provision(requests, values, f"identity {credentials.identity}")
+        self._of_identity[credentials.identity] = known | found
+
     async def _provision(
-        self, templates: Iterable[RequestTemplate], values: Mapping[str, Json | Absent], what: str
+        self, templates: Iterable[RequestTemplate], values: Values, what: str
     ) -> dict[str, Json]:
-        captured: dict[str, Json] = {}
+        found: dict[str, Json] = {}
         for template in templates:
             try:
-                response = await self._send(template, {**self._shared, **values, **captured})
-            except httpx.HTTPError as error:
-                raise ProvisioningError(
-                    f"{what} could not be registered: {template.method} "
-                    f"{self._spec.base_url}{template.path}: {_cause(error)}; "
-                    "is `driver.base_url` right and the interface up?"
-                ) from error
-            accepted = (
-                response.status_code in template.accept if template.accept else response.is_success
-            )
-            if not accepted:
-                raise ProvisioningError(
-                    f"{what} could not be registered: {template.method} {response.url} answered "
-                    f"{_said(response)}; see `driver.provision` in the system-under-test file"
-                )
-            for name, pointer in template.capture.items():
-                captured[name] = pick(_json(response), pointer)
-        return captured
+                found |= await self._make(template, {**self._shared, **values, **found})
+            except _NotAcceptedError as error:
+                reason, remedy = str(error), "see `driver.provision` in the system-under-test file"
+            except ExchangeError as error:
+                reason, remedy = str(error), "is `driver.base_url` right and the interface up?"
+            except NoValue as error:
+                reason, remedy = f"table {error}", "complete the table"
+            except UnknownName as error:
+                reason, remedy = f"${error.args[0]} was never captured", "correct its `when`"
+            else:
+                continue
+            message = f"{what} could not be registered: {reason}; {remedy}"
+            raise ProvisioningError(self._masker.mask(message))
+        return found
 
-    async def _send(
-        self, template: CommandTemplate | RequestTemplate, values: Mapping[str, Json | Absent]
-    ) -> httpx.Response:
-        named = {**self._spec.headers, **template.headers}
-        headers = {name: fill_text(text, values) for name, text in named.items()}
-        body = fill(template.body, values) if template.body is not None else None
-        content = None
-        if body is not None and template.method != "GET":
-            content = json.dumps(body, ensure_ascii=False).encode()
-            headers.setdefault("Content-Type", "application/json")
-        # One deadline for the whole exchange: httpx only bounds the gaps between bytes.
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._http.request(
-                    template.method,
-                    fill_path(template.path, values),
-                    headers=headers,
-                    content=content,
-                )
-        except TimeoutError as error:
-            raise httpx.ReadTimeout(f"no answer within {self._timeout_s:g} s") from error
+    async def _make(self, template: RequestTemplate, values: Values) -> dict[str, Json]:
+        """Send a request that has to be accepted; return what it captured."""
+        there = {name: one for name, one in values.items() if not isinstance(one, Absent)}
+        if not holds(template.when, there):
+            return {}
+        answer = await self._exchange.send(template, values)
+        is_accepted = answer.status in template.accept if template.accept else answer.is_success
+        if not is_accepted:
+            said = f"{template.method} {answer.url} answered {self._exchange.said(answer)}"
+            raise _NotAcceptedError(self._masker.mask(said), answer)
+        return captured(answer, template)
 
 
-def _outcome(template: CommandTemplate, response: httpx.Response) -> DriverOutcome:
-    status = response.status_code
-    body = _json(response)
-    unmet = [at for at, wanted in template.done_if.items() if pick(body, at) != wanted]
-    if status in template.pending:
-        outcome = Outcome.PENDING
-    elif status in template.done or (
-        response.is_success and not template.done and status not in template.refused
-    ):
-        outcome = Outcome.REFUSED if unmet else Outcome.DONE
-    elif status in template.refused or (response.is_client_error and not template.refused):
-        outcome = Outcome.REFUSED
-    else:
-        outcome = Outcome.FAILED
-    answer = pick(body, template.answer) if outcome is Outcome.DONE else None
-    return DriverOutcome(outcome, _said(response), answer)
+class _NotAcceptedError(Exception):
+    """A request that had to be accepted was not."""
 
-
-def _said(response: httpx.Response) -> str:
-    """Return status and body of a response in one line."""
-    text = " ".join(response.text.split())
-    if len(text) > _SUMMARY_LENGTH:
-        text = text[:_SUMMARY_LENGTH] + "…"
-    return f"HTTP {response.status_code} {text}".rstrip()
-
-
-def _json(response: httpx.Response) -> Json:
-    try:
-        return cast(Json, json.loads(response.content))
-    except ValueError:
-        return None
-
-
-def _cause(error: httpx.HTTPError) -> str:
-    return str(error) or type(error).__name__
+    def __init__(self, message: str, answer: Answer) -> None:
+        super().__init__(message)
+        self.answer = answer
 
 
 def _values_of(credentials: Credentials) -> dict[str, Json | Absent]:
@@ -302,25 +283,3 @@ def _first(errors: BaseExceptionGroup[ProvisioningError]) -> ProvisioningError:
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
     return cast(ProvisioningError, found)
-
-
-def _command(section: Mapping[str, Json]) -> CommandTemplate:
-    template = CommandTemplate(path=cast(str, section["path"]))
-    return replace(template, **_converted(section))  # type: ignore[arg-type]
-
-
-def _requests(sections: Json) -> tuple[RequestTemplate, ...]:
-    found = cast("list[dict[str, Json]]", sections)
-    return tuple(
-        replace(RequestTemplate(path=cast(str, one["path"])), **_converted(one))  # type: ignore[arg-type]
-        for one in found
-    )
-
-
-def _converted(section: Mapping[str, Json]) -> dict[str, object]:
-    """Return a section's members with lists of statuses as tuples."""
-    statuses = {"done", "refused", "pending", "accept"}
-    return {
-        name: tuple(cast("list[int]", value)) if name in statuses else value
-        for name, value in section.items()
-    }

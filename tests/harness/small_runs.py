@@ -8,7 +8,7 @@ from textwrap import dedent, indent
 
 from harness.access import Access
 from harness.drivers.driver import Credentials
-from harness.drivers.http import CommandTemplate, HttpDriverSpec
+from harness.drivers.http_spec import CommandTemplate, HttpDriverSpec
 from harness.engine import Engine, RunOptions
 from harness.loader import load_file
 from harness.model import Scenario

@@ -12,7 +12,7 @@ import pytest
 
 from harness.access import Access, PasswordEncoding
 from harness.drivers.driver import Credentials
-from harness.drivers.http import HttpDriverSpec, RequestTemplate
+from harness.drivers.http_spec import HttpDriverSpec, RequestTemplate
 from harness.engine import Engine
 from harness.loader import load_text
 from harness.model import Json

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.drivers.driver import Credentials
-from harness.drivers.http import RequestTemplate
+from harness.drivers.http_spec import HttpDriverSpec, RequestTemplate
 from harness.engine import Engine, EngineError, RunOptions, new_event_loop
 from harness.model import CaseSet, EditionRange, Profile, Requirement
 from harness.results import Verdict
@@ -550,7 +550,7 @@ async def test_refused_provisioning_stops_before_any_case(tmp_path: Path) -> Non
     """A system that registers nothing is told with the request it refused."""
     async with Miniature() as miniature:
         sut: SystemUnderTest = system(miniature)
-        assert sut.driver is not None
+        assert isinstance(sut.driver, HttpDriverSpec)
         driver = replace(sut.driver, identities=(RequestTemplate(path="/$identity/Reset"),))
         sut = replace(
             sut, driver=driver, identities=(Credentials("CP1", b"a-password", security_profile=1),)
