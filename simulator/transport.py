@@ -40,6 +40,9 @@ from simulator.trace import Direction, Event, EventKind
 
 MAX_MESSAGE_BYTES = 16 * 2**20
 CLOSE_TIMEOUT_S = 1.0
+# RFC 9112 §4, generously: HTTP/1.0 and a status without words are met, too. 101 is not for here.
+_REFUSAL = re.compile(rb"HTTP/1\.[01] +(?!101)([1-5][0-9]{2})(?: +([^\r\n]*))?\r?\n")
+_LONGEST_STATUS_LINE = 8192
 
 T = TypeVar("T")
 
@@ -199,9 +202,27 @@ class Connection:
 
 
 class _Socket(ClientConnection):
-    """A WebSocket that remembers how its transport ended."""
+    """A WebSocket that remembers how its transport ended.
+
+    Of a refusal the status line alone is read. What follows it may be an endless page, one that
+    never ends, a coding or a version of HTTP that is unknown here: refused is refused.
+    """
 
     lost_by: Exception | None = None
+    _line: bytes | None = b""  # None: it has been read
+
+    def data_received(self, data: bytes) -> None:
+        """Wait for the status line, and make of a refusal one that can be read."""
+        if self._line is not None:
+            self._line = data = self._line + data
+            if b"\n" not in data and len(data) < _LONGEST_STATUS_LINE:
+                return
+            self._line = None
+            refusal = _REFUSAL.match(data)
+            if refusal is not None:
+                status, phrase = refusal.groups(b"")
+                data = b"HTTP/1.1 %b %b\r\nContent-Length: 0\r\n\r\n" % (status, phrase)
+        super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note why; None is an end in order."""

@@ -546,6 +546,54 @@ async def test_answers_behind_tls_that_are_no_http() -> None:
     ]
 
 
+# What servers, proxies and hand-written code answer to somebody they do not want.
+ODD_REFUSALS: dict[str, tuple[list[bytes], bool]] = {
+    "of HTTP/1.0": ([b"HTTP/1.0 401 Unauthorized\r\nConnection: close\r\n\r\nno"], True),
+    "without a reason": ([b"HTTP/1.1 401\r\nContent-Length: 0\r\n\r\n"], True),
+    "without the end of the body": ([b"HTTP/1.1 401 Unauthorized\r\n\r\n"], False),
+    "with half of the body": (
+        [b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 9\r\n\r\nno"],
+        False,
+    ),
+    "with an endless body": (
+        [b"HTTP/1.1 401 Unauthorized\r\n\r\n" + b"no " * 500_000],
+        True,
+    ),
+    "in a foreign coding": (
+        [b"HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"],
+        True,
+    ),
+    "with odd headers": ([b"HTTP/1.1 401 Unauthorized\r\nWho are you?\r\n\r\n"], True),
+    "piece by piece": ([b"HTTP/1.1 4", b"01 Unauthor", b"ized\r\n", b"\r\n"], True),
+}
+
+
+@pytest.mark.parametrize("secure", [True, False])
+@pytest.mark.parametrize("way", ODD_REFUSALS)
+async def test_a_status_is_a_refusal_whatever_follows_it(way: str, *, secure: bool) -> None:
+    """Who said 401 has refused: neither its HTTP nor its page has to be to our liking."""
+    pieces, closes = ODD_REFUSALS[way]
+    is_over = asyncio.Event()
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(0)
+        if not closes:
+            await is_over.wait()
+        writer.close()
+
+    context = server_context() if secure else None
+    async with tcp_server(serve_one, ssl=context) as url:
+        address = url if secure else url.replace("wss:", "ws:")
+        refused = await Line(address).refusal(timeout_s=2.0)
+        is_over.set()
+
+    assert (ended(refused), refused.status) == ((RefusalKind.HTTP, Phase.HTTP), 401)
+    assert refused.reason.startswith("the server answered HTTP 401")
+
+
 # --- what is said over TLS -------------------------------------------------------------------
 
 
