@@ -7,6 +7,7 @@ pytest, which loads `harness.plugin`; there is no second way to run a case.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Final
@@ -153,6 +154,46 @@ def _render_if_possible(directory: Path) -> None:
         click.echo(f"HTML: {render(directory)}")
     except CannotRender as exc:
         click.echo(f"No HTML report: {exc}")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path), default=Path("sut.yaml"))
+@click.option("--ocpp-url", metavar="URL", help="Where charge points connect.")
+@click.option(
+    "--driver",
+    type=click.Choice(["none", "http", "python", "command"]),
+    help="How the CSMS is commanded.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the file where it is there.")
+def init(file: Path, *, ocpp_url: str | None, driver: str | None, force: bool) -> None:
+    """Write a commented system-under-test file to start from: sut.yaml unless named.
+
+    On a terminal it asks for what the options do not say; elsewhere it takes the defaults.
+    """
+    from harness.init import DEFAULT_URL, BadUrl, DriverKind, write_text
+
+    if file.exists() and not force:
+        raise click.UsageError(f"{file} is there already; name another file, or use --force")
+    asks = sys.stdin.isatty() and sys.stdout.isatty()
+    if ocpp_url is None:
+        words = "Where do charge points connect (without the identity)?"
+        ocpp_url = click.prompt(words, default=DEFAULT_URL) if asks else DEFAULT_URL
+    if driver is None:
+        kinds = click.Choice([kind.value for kind in DriverKind])
+        words = "How is the CSMS commanded?"
+        driver = click.prompt(words, type=kinds, default="http") if asks else "http"
+    try:
+        text = write_text(ocpp_url, DriverKind(driver))
+    except BadUrl as exc:
+        raise click.UsageError(str(exc)) from exc
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w" if force else "x", encoding="utf-8") as target:
+            target.write(text)
+    except OSError as exc:
+        raise click.UsageError(f"cannot write {file}: {exc.strerror or exc}") from exc
+    click.echo(f"{file} is written. Its comments say what to fill in; then:")
+    click.echo(f"  preflight check --sut {shlex.quote(str(file))}")
 
 
 @main.command()
