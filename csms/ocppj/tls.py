@@ -86,10 +86,12 @@ def web_context(files: TlsFiles) -> ssl.SSLContext:
 class LiveContext:
     """A context whose handshakes use the files as they are now.
 
-    Python cannot take a trust anchor out of a context, nor give a listener another one, so each
-    handshake is moved to the newest context as soon as its ClientHello is there. The files are
-    looked at every time: a charge point may come with its new certificate milliseconds after the
-    root above it was made, and some stat calls are nothing beside the handshake.
+    Python cannot take a trust anchor out of a context, nor give a listener another one, so the
+    listener gets one that lets the newest do each handshake. That also ends the sessions of before:
+    one that is resumed brings its verdict on the client certificate along, and a new context cannot
+    read the tickets of an older one. The files are looked at every time: a charge point may come
+    with its new certificate milliseconds after the root above it was made, and some stat calls are
+    nothing beside the handshake.
 
     Attributes:
         context: for the listener.
@@ -99,16 +101,14 @@ class LiveContext:
         self._files = files
         self._build = build
         self._seen = _stamps(files.paths())
-        self.context = self._newest = build(files)
-        self.context.sni_callback = self._move
+        self._newest = build(files)
+        listening = _Delegating(ssl.PROTOCOL_TLS_SERVER)
+        listening.current = self._current
+        self.context: ssl.SSLContext = listening
 
-    def _move(
-        self, handshake: ssl.SSLObject | ssl.SSLSocket, name: str, context: ssl.SSLContext
-    ) -> None:
-        """Called with every ClientHello, whether or not it names a server."""
+    def _current(self) -> ssl.SSLContext:
         self._look()
-        if self._newest is not self.context:
-            handshake.context = self._newest
+        return self._newest
 
     def _look(self) -> None:
         stamps = _stamps(self._files.paths())
@@ -123,13 +123,29 @@ class LiveContext:
             _logger.info("TLS files have changed and are used from now on")
 
 
+class _Delegating(ssl.SSLContext):
+    """Has each handshake of an event loop done by the context that is current."""
+
+    current: Callable[[], ssl.SSLContext]
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        return self.current().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+
 def _context(files: TlsFiles, suites: Sequence[str]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(":".join((*suites, STRENGTH)))
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    # Resuming would spare a check of the certificate. TLS 1.2 keeps its tickets: without them the
-    # library would hold the sessions in our memory instead.
+    # Resuming spares the check of the chain, while the door looks at the certificate all the same.
+    # TLS 1.2 keeps its tickets: without them the library would hold the sessions in our memory.
     context.num_tickets = 0
     kinds = set()
     for one in files.certificates:

@@ -35,15 +35,20 @@ from tests.csms.tls_files import (
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
-def shake(server: ssl.SSLContext, client: ssl.SSLContext) -> tuple[ssl.SSLObject, ssl.SSLObject]:
+def shake(
+    server: ssl.SSLContext, client: ssl.SSLContext, session: ssl.SSLSession | None = None
+) -> tuple[ssl.SSLObject, ssl.SSLObject]:
     """Do a handshake in memory; return the server's side and the client's.
+
+    Args:
+        session: to be resumed, if the server lets it.
 
     Raises:
         ssl.SSLError: one side refused.
     """
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ours = server.wrap_bio(to_server, to_client, server_side=True)
-    theirs = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+    theirs = client.wrap_bio(to_client, to_server, server_hostname="localhost", session=session)
     waiting = {ours, theirs}
     for _ in range(10):
         for side in (theirs, ours):
@@ -244,6 +249,48 @@ def test_changed_trust_counts_for_the_next_handshake(files: TlsFiles, tmp_path: 
     files.trusted[0].write_text(client_authority().pem)
     touch(files.trusted[0])
     shake(live.context, client_context(certificate=own))
+
+
+def test_resumed_session_outlives_no_trust(files: TlsFiles, tmp_path: Path) -> None:
+    """It would skip the check of the chain: after a change there is a whole handshake."""
+    live = LiveContext(files, charge_point_context)
+    theirs = client_context(certificate=client_certificate("CP1", tmp_path), version=TLS_1_2)
+    session = shake(live.context, theirs)[1].session
+    assert shake(live.context, theirs, session)[0].session_reused
+
+    files.trusted[0].write_text(Authority("Other", number=9).pem)
+    touch(files.trusted[0])
+    with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+        shake(live.context, theirs, session)
+
+    files.trusted[0].write_text(client_authority().pem)
+    touch(files.trusted[0])
+    ours, _ = shake(live.context, theirs, session)
+    assert not ours.session_reused
+
+
+def test_resumed_session_shows_its_certificate(files: TlsFiles, tmp_path: Path) -> None:
+    """The door asks every time whose it is, and whether it was revoked."""
+    server = charge_point_context(files)
+    theirs = client_context(certificate=client_certificate("CP1", tmp_path), version=TLS_1_2)
+    first, side = shake(server, theirs)
+
+    resumed, _ = shake(server, theirs, side.session)
+
+    assert resumed.session_reused
+    assert resumed.getpeercert(binary_form=True) == first.getpeercert(binary_form=True)
+
+
+def test_tls_1_3_resumes_nothing(files: TlsFiles) -> None:
+    """No tickets are handed out."""
+    theirs = client_context(version=TLS_1_3)
+    server = charge_point_context(files)
+    ours, side = shake(server, theirs)
+    ours.write(b"x")
+    side.read(1)
+
+    session = side.session
+    assert session is None or not session.has_ticket
 
 
 def test_trust_may_come_later(files: TlsFiles, tmp_path: Path) -> None:
