@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final
 
 from harness.awaited import Awaited
 from harness.drivers.driver import Driver, DriverOutcome, Operation, Outcome
 from harness.model import Json, OperatorStep
 from harness.results import DriverReport, Finding, Severity
+from harness.schemas import Kind, schema_of
 from harness.wire import Wire, monotonic_s
 
 _log = logging.getLogger(__name__)
@@ -56,6 +59,11 @@ class Command:
         """Whether the CSMS declined; an interface that broke says nothing about the CSMS."""
         return self.outcome.outcome in (Outcome.REFUSED, Outcome.UNSUPPORTED)
 
+    @property
+    def is_unasked(self) -> bool:
+        """Whether the driver had no way to ask: nothing will come of it."""
+        return self.outcome.outcome is Outcome.UNSUPPORTED
+
     def report(self) -> DriverReport:
         """Return what the report tells about it."""
         outcome = self.outcome
@@ -93,6 +101,11 @@ class Commands:
             self._wire.wake()
 
         task.add_done_callback(ended)
+
+    @property
+    def are_patient(self) -> bool:
+        """Whether the deadlines of the run begin only when a command was carried out."""
+        return self._driver.is_patient
 
     def of(self, step: OperatorStep | None) -> Command | None:
         """Return what an operator step began; None before it did."""
@@ -143,7 +156,22 @@ class Commands:
             if command.ended_s is not None and came_s < command.ended_s < answered_s:
                 return ""  # it gave up while we let the CSMS wait
             return f"the driver {WORDS[outcome.outcome]}: {outcome.summary}"
-        said = outcome.answer.get("status") if isinstance(outcome.answer, dict) else None
-        if isinstance(said, str) and "status" in result and said != result["status"]:
-            return f"it was {result['status']!r}, but the driver was told {said!r}"
+        said = outcome.answer.get("status") if isinstance(outcome.answer, dict) else outcome.answer
+        if isinstance(said, str) and "status" in result:
+            statuses = _statuses(command.step.action)
+            # What is no status of this action ("ok") is the interface's own word.
+            if statuses.get(_plain(said), result["status"]) != result["status"]:
+                return f"it was {result['status']!r}, but the driver was told {said!r}"
         return ""
+
+
+@cache
+def _statuses(action: str) -> dict[str, str]:
+    """Return what a charge point may answer to a CALL, by plain name."""
+    status = schema_of(action, Kind.RESULT).get("properties", {}).get("status", {})
+    return {_plain(one): one for one in status.get("enum", ())}
+
+
+def _plain(status: str) -> str:
+    """Return a status without case and separators: interfaces write REBOOT_REQUIRED, too."""
+    return re.sub(r"[\W_]", "", status).casefold()

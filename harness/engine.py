@@ -246,7 +246,10 @@ class Engine:
 
     def result(self) -> RunResult:
         """Return what was found so far."""
-        findings = [*self._system.findings, *self._unknown_tags(), *judge_run(self._cases)]
+        findings = [
+            *self._system.findings,
+            *self._system.remarks(),
+            *self._unknown_tags(), *judge_run(self._cases)]
         if self._silence:
             message = f"{self._silence[0].upper()}{self._silence[1:]}."
             findings.append(Finding("sut.silent", Severity.WARNING, message))

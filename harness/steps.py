@@ -394,10 +394,17 @@ class Steps:
                 return False
             return command.is_refused or step.optional or step.path in self.awaited.misfits
 
+        if command is not None and self.commands.are_patient:
+            # A person takes the time that it takes: the wait begins when the step was done.
+            await self._wire.until(
+                lambda: is_over() or command.ended_s is not None, deadline_s=None
+            )
+            deadline_s = max(deadline_s, monotonic_s() + time_s)
         await self._wire.until(lambda: is_over() or is_given_up(), deadline_s=deadline_s)
         if not is_over() and command is not None and command.ended_s is not None:
-            # The driver's word may overtake the frame it speaks of.
-            believed_s = command.ended_s + _AFTER_REFUSAL_S
+            # The driver's word may overtake the frame it speaks of; what it never asked for
+            # does not come.
+            believed_s = command.ended_s + (0 if command.is_unasked else _AFTER_REFUSAL_S)
             misfit = self.awaited.misfits.get(step.path)
             if misfit is not None:
                 came_s = self._wire.events[misfit.event].monotonic_s
@@ -472,6 +479,12 @@ class Steps:
             waited_s = self._settings.action_timeout_s
             message = f"{step.action} did not come within {waited_s:g} s.{instead}{said}"
             self._evidence.fail(step, "request.missing", Severity.FAILURE, message)
+            if outcome is not None:
+                message = (
+                    f"The driver says that {step.action} succeeded, but no such request came: "
+                    f"{outcome.summary}"
+                )
+                self._evidence.fail(step, "driver.claims", Severity.WARNING, message)
             return
         said = f": {outcome.summary}" if outcome.summary else ""
         message = (

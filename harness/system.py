@@ -203,6 +203,12 @@ class System:
             return self.masker.mask(str(error))
         return "nothing registers identities here (driver.provision.identities)"
 
+    def remarks(self) -> list[Finding]:
+        """Return what the driver noticed that belongs to no command."""
+        return [
+            Finding("driver.callback", Severity.WARNING, remark) for remark in self.driver.remarks()
+        ]
+
     def note_open(self, identity: str, ledger: Ledger) -> None:
         """Write down which transactions of a charge point are open now."""
         if self._journal is not None:

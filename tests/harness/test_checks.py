@@ -23,12 +23,12 @@ def test_every_rule_id_in_the_code_is_in_a_table() -> None:
             re.findall(
                 r'"((?:json|frame|error|call|answer|response|schema|time|id-tag|'
                 r"boot|transaction|handshake|close|ping|request|run|harness|sut|"
-                r'leftover|cleanup|wire)\.[a-z0-9-]+)"',
+                r'leftover|cleanup|driver|wire)\.[a-z0-9-]+)"',
                 text,
             )
         )
     keywords = {rule for rule in CHECKS if rule.startswith("schema.")}
-    modules_and_files = {"json", "log", "plugin", "report", "terminal", "drivers"}
+    modules_and_files = {"json", "yaml", "log", "plugin", "report", "terminal", "drivers"}
     rules = {rule for rule in written if rule.partition(".")[2] not in modules_and_files}
 
     assert rules <= set(CHECKS) | set(SURROUNDINGS)

@@ -119,8 +119,10 @@ async def test_request_that_never_came_fails_when_the_driver_had_success(tmp_pat
     async with Miniature(bend=RequestBent(0, nothing)) as miniature:
         case = await run_one(tmp_path, miniature, BOOT + RESET, action_timeout_s=0.1)
 
-    assert (rules(case), case.verdict) == (["request.missing"], Verdict.FAILED)
+    found = ["request.missing", "driver.claims"]
+    assert (rules(case), case.verdict) == (found, Verdict.FAILED)
     assert "Reset did not come within 0.1 s" in case.reason
+    assert "The driver says that Reset succeeded" in case.findings[-1].message
     assert outcomes(case) == ["passed", "passed", "passed", "failed"]
 
 
@@ -175,7 +177,7 @@ async def test_frame_before_its_operator_step_does_not_satisfy_it(tmp_path: Path
         steps = BOOT + "- send: Heartbeat\n  payload: {}\n" + RESET
         case = await run_one(tmp_path, miniature, steps, action_timeout_s=0.1)
 
-    assert sorted(rules(case)) == ["request.missing", "wire.unasked-call"]
+    assert sorted(rules(case)) == ["driver.claims", "request.missing", "wire.unasked-call"]
 
 
 async def test_second_frame_of_an_action_is_unasked(tmp_path: Path) -> None:

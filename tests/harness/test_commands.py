@@ -1,0 +1,94 @@
+"""Operator steps: when a driver's word counts, how long it may take, what it is held against."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from harness.drivers.http_spec import CommandTemplate, HttpDriverSpec
+from harness.drivers.python import PythonDriverSpec
+from harness.results import Verdict
+from tests.harness.small_runs import BOOT, RESET, rules, run_one
+from tests.miniatures import Miniature
+
+
+def python_driver(tmp_path: Path, body: str) -> PythonDriverSpec:
+    """Return a driver of a class with this body."""
+    path = tmp_path / "own.py"
+    head = "import asyncio\n\nclass Own:\n    def __init__(self, options): pass\n"
+    path.write_text(head + "".join(f"    {line}\n" for line in dedent(body).splitlines()))
+    return PythonDriverSpec(name="Own", path=path)
+
+
+async def test_what_a_driver_cannot_ask_for_is_not_waited_for(tmp_path: Path) -> None:
+    """The case ends inconclusive at once: neither the time for the request nor for its word."""
+    driver = HttpDriverSpec(
+        base_url="http://127.0.0.1:1",
+        actions={"Reset": (CommandTemplate(unsupported="it has no resets"),)},
+    )
+    async with Miniature() as miniature:
+        began_s = time.monotonic()
+        case = await run_one(tmp_path, miniature, BOOT + RESET, driver=driver, action_timeout_s=30)
+
+    assert (rules(case), case.verdict) == (["request.not-observed"], Verdict.INCONCLUSIVE)
+    assert "the driver cannot do it: it has no resets" in case.reason
+    assert case.driver_reports[0].outcome == "unsupported"
+    assert time.monotonic() - began_s < 2
+
+
+@pytest.mark.slow
+async def test_a_patient_driver_has_no_deadline(tmp_path: Path) -> None:
+    """The time for the request begins when the step was carried out."""
+    driver = python_driver(
+        tmp_path,
+        """
+        is_patient = True
+
+        async def command(self, identity, operation, payload):
+            await asyncio.sleep(0.3)
+        """,
+    )
+    async with Miniature() as miniature:
+        case = await run_one(tmp_path, miniature, BOOT + RESET, driver=driver, action_timeout_s=0.1)
+
+    assert rules(case) == ["request.missing", "driver.claims"]
+    assert case.driver_reports[0].outcome == "done"
+    assert (case.driver_reports[0].duration_s or 0) >= 0.3
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("'Rejected'", ["driver.differs"]),
+        ("'REJECTED'", ["driver.differs"]),
+        ("{'status': 'Rejected'}", ["driver.differs"]),
+        ("'ACCEPTED'", []),
+        ("{'status': 'Accepted'}", []),
+        ("{'status': 'ok'}", []),
+        ("{'status': 1}", []),
+        ("{}", []),
+    ],
+)
+async def test_only_an_answer_is_held_against_the_answer(
+    tmp_path: Path, said: str, found: list[str]
+) -> None:
+    """Other spellings are the same answer; what no charge point answers is no answer."""
+    async with Miniature() as miniature:
+        driver = python_driver(
+            tmp_path,
+            f"""
+            async def command(self, identity, operation, payload):
+                import urllib.request, json
+                from harness.drivers.driver import DriverOutcome, Outcome
+                url = f"{miniature.command_url}/{{identity}}/{{operation}}"
+                request = urllib.request.Request(url, json.dumps(payload).encode())
+                await asyncio.to_thread(lambda: urllib.request.urlopen(request).close())
+                return DriverOutcome(Outcome.DONE, "done", {said})
+            """,
+        )
+        case = await run_one(tmp_path, miniature, BOOT + RESET, driver=driver)
+
+    assert (rules(case), case.verdict) == (found, Verdict.PASSED)
