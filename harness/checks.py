@@ -339,14 +339,15 @@ SURROUNDINGS: Final[Mapping[str, CheckInfo]] = {
         "system-under-test file, id_tags",
         _WARNING,
     ),
-    "driver.claims": CheckInfo(
-        "What the driver says that it made the CSMS send is sent.", "our own", _WARNING
+    "declaration.not-kept": CheckInfo(
+        "What is declared works: none of its cases fails.", "PICS", _WARNING
     ),
-    "driver.differs": CheckInfo(
-        "What the driver was told agrees with the frames.", "our own", _WARNING
+    "declaration.undeclared": CheckInfo("What works is declared.", "PICS", _WARNING),
+    "declaration.waived": CheckInfo(
+        "The declaration takes out no mandatory case.", "PICS", _WARNING
     ),
-    "driver.callback": CheckInfo(
-        "Callbacks come in time, once, and to the path of their command.", "our own", _WARNING
+    "declaration.performance": CheckInfo(
+        "What is measured is not above the declared performance.", "PICS", _WARNING
     ),
     "leftover.transaction": CheckInfo(
         "Transactions that a killed run left open can be ended.", "our own", _WARNING

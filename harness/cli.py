@@ -10,18 +10,21 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from harness.model import EDITIONS, NEWEST_EDITION, CaseSet
+from harness.model import EDITIONS, NEWEST_EDITION
 from harness.report.directory import DEFAULT_KEEP, LATEST
+
+if TYPE_CHECKING:
+    from harness.sut import SystemUnderTest
 
 # Commands import what they need when they are called: `--help` stays quick, and Ctrl-C while a
 # run is starting meets pytest, not a half-loaded module.
 
 _WRONG_USE: Final = 2
-_LIST_WIDTH: Final = 110  # below, the list shows only what there is room for
+_PLAIN_WIDTH: Final = 140  # of tables that go to no terminal
 _PATHS = click.argument(
     "paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]..."
 )
@@ -217,45 +220,42 @@ def validate(paths: tuple[Path, ...]) -> None:
 
 @main.command(name="list")
 @_PATHS
-@click.option("--edition", type=click.Choice(EDITIONS), default=NEWEST_EDITION, show_default=True)
-def list_cases(paths: tuple[Path, ...], *, edition: str) -> None:
+@click.option("--edition", type=click.Choice(EDITIONS), help="Default: the SUT file's, or newest.")
+@click.option("--sut", metavar="FILE", help="System under test whose declaration decides.")
+@click.option("--why", is_flag=True, help="Why each case is in or out.")
+@click.option("--json", "as_json", is_flag=True, help="The same, and more, as JSON.")
+def list_cases(
+    paths: tuple[Path, ...], *, edition: str | None, sut: str | None, why: bool, as_json: bool
+) -> None:
     """List cases with profile, requirement and the editions they are in."""
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
+    from harness import listing
     from harness.loader import library_directory, load_tree
 
+    system = _load_sut(sut) if sut is not None else None
+    edition = edition or (system.edition if system is not None else NEWEST_EDITION)
     loaded = load_tree(list(paths) or [library_directory()])
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    is_wide = console.width >= _LIST_WIDTH
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("Case", "Profile", *("Requirement", "Editions") * is_wide, "Title"):
-        table.add_column(name, no_wrap=name != "Title")
-    order = list(CaseSet)
-    scenarios = sorted(loaded.scenarios, key=lambda one: order.index(one.case_set))
-    for scenario in scenarios:
-        first, last = scenario.editions.first, scenario.editions.last
-        editions = "all" if first is None and last is None else f"{first or ''}–{last or ''}"  # noqa: RUF001
-        is_in = scenario.editions.includes(edition)
-        table.add_row(
-            Text(scenario.id),
-            Text(scenario.profile.value),
-            *(Text(scenario.requirement.value), Text(editions)) * is_wide,
-            Text(scenario.title),
-            style=None if is_in else "dim",
-        )
-    console.print(table)
-    official = sum(one.case_set is CaseSet.OFFICIAL for one in scenarios)
-    words = f"{official} official case{'s' * (official != 1)}"
-    if others := len(scenarios) - official:
-        words += f", {others} beyond them (--extended runs those as well)"
-    console.print(words, highlight=False, soft_wrap=True)
+    entries = listing.entries(loaded.scenarios, system, edition=edition)
+    if as_json:
+        click.echo(listing.to_json(entries, edition=edition))
+    else:
+        width = None if sys.stdout.isatty() else _PLAIN_WIDTH
+        console = Console(width=width, highlight=False)
+        listing.show(entries, console, why=why or system is not None)
     for problem in loaded.problems:
         click.echo(str(problem), err=True)
     if loaded.problems or not loaded.scenarios:
         sys.exit(_WRONG_USE)
+
+
+def _load_sut(name: str) -> SystemUnderTest:
+    from harness.sut import SutError, find_sut, load
+
+    try:
+        return load(find_sut(name), run_dir=Path("reports"))
+    except SutError as exc:
+        raise click.UsageError(str(exc)) from exc
 
 
 _RUN_DIRECTORY = click.argument(

@@ -22,7 +22,6 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from harness import expressions
-from harness.awaited import leaves
 from harness.case_results import (
     broken,
     is_cut_off,
@@ -35,15 +34,16 @@ from harness.case_results import (
 from harness.credential_changes import changes_credentials, keys_in
 from harness.drivers.driver import Credentials
 from harness.evidence import Settings, TagAnswer
+from harness.judge_declaration import judge_declaration
 from harness.judge_run import judge_run
 from harness.lag import LagMonitor
-from harness.model import EDITIONS, CaseSet, Json, Profile, Requirement, Scenario, Wait
+from harness.model import EDITIONS, Json, Scenario
 from harness.pki import PKI_VARIABLES
 from harness.pools import Lease, PoolError, Pools, names_used, roles_used, variable_of
 from harness.process import SutProcess
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
 from harness.runner import Runner
-from harness.selection import select
+from harness.selection import decide, profiles_by_identity, select
 from harness.sut import SystemUnderTest
 from harness.system import EngineError, System
 from harness.wire import Wire, monotonic_s
@@ -57,7 +57,6 @@ _T = TypeVar("_T")
 
 _SILENT_CASES: Final = 5  # after so many cases without any answer the rest is not run
 _INTERRUPT_S: Final = 2.0
-LONGEST_WAIT_S: Final = 5.0  # a case beyond the official ones that waits longer is slow
 _PASSWORD_BYTES: Final = 20  # the longest that an AuthorizationKey may be
 _DEATH_S: Final = 0.5  # how much later than its sockets a dying program is known to be dead
 
@@ -180,26 +179,8 @@ class Engine:
 
     def not_applicable(self, scenario: Scenario) -> str:
         """Return why a case does not apply here, or "" when it does."""
-        if not scenario.editions.includes(self.edition):
-            return f"not in edition {self.edition} of the case list"
-        profiles = self._sut.profiles
-        # What is mandatory is so under Core, whichever profile its messages belong to.
-        asked = {scenario.profile}
-        if scenario.requirement is Requirement.MANDATORY:
-            asked.add(Profile.CORE)
-        if profiles is not None and not asked & profiles:
-            return f"profile {scenario.profile.value} is not declared (pics.profiles)"
-        also = scenario.with_profile
-        if also is not None and profiles is not None and also not in profiles:
-            return f"profile {also.value} is not declared (pics.profiles)"
-        reason = select(scenario, self._sut).not_applicable
-        if reason:
-            return reason
-        if scenario.case_set is not CaseSet.OFFICIAL and not self._options.slow:
-            waits_s = self._own_waits_s(scenario)
-            if waits_s > LONGEST_WAIT_S:
-                return f"lets {waits_s:g} s pass; runs with --slow"
-        return ""
+        decision = decide(scenario, self._sut, edition=self.edition, slow=self._options.slow)
+        return "" if decision.is_in else decision.reason
 
     async def run_case(self, scenario: Scenario) -> CaseResult:
         """Run one case as soon as a slot is free; never raises for what it meets."""
@@ -248,8 +229,14 @@ class Engine:
         """Return what was found so far."""
         findings = [
             *self._system.findings,
-            *self._system.remarks(),
-            *self._unknown_tags(), *judge_run(self._cases)]
+            *self._unknown_tags(),
+            *judge_run(self._cases),
+            *judge_declaration(
+                self._cases,
+                self._sut.declaration,
+                security_profiles=profiles_by_identity(self._sut),
+            ),
+        ]
         if self._silence:
             message = f"{self._silence[0].upper()}{self._silence[1:]}."
             findings.append(Finding("sut.silent", Severity.WARNING, message))
@@ -439,19 +426,6 @@ class Engine:
             if one.identity != credentials.identity
         ]
         return next(iter(reversed(others)), f"{credentials.identity}-other")
-
-    def _own_waits_s(self, scenario: Scenario) -> float:
-        """Return how long a case itself lets time pass, as far as that is known before it runs."""
-        variables = {**scenario.variables, **self._sut.variables}
-        total_s = 0.0
-        for step in leaves(scenario.steps):
-            if isinstance(step, Wait):
-                with suppress(expressions.UnknownVariable):  # captured while it runs
-                    seconds = expressions.resolve(
-                        step.seconds, variables, now=datetime.now(UTC), milliseconds=False
-                    )
-                    total_s += seconds if isinstance(seconds, int | float) else 0.0
-        return total_s
 
     def _connector_id(self) -> int:
         number = self._sut.variables.get("connector_id", 1)

@@ -27,6 +27,7 @@ from rich.text import Text
 from harness import known_failures
 from harness.background import Background
 from harness.engine import EngineError, RunOptions
+from harness.judge_declaration import judge_declaration
 from harness.judge_run import judge_run
 from harness.loader import States, library_directory, states_for
 from harness.model import CaseSet
@@ -40,6 +41,7 @@ from harness.report.preview import PREVIEW
 from harness.report.recorder import Recorder
 from harness.report.summary import print_summary
 from harness.results import CaseResult, RunResult, Verdict
+from harness.selection import profiles_by_identity
 from harness.sut import SutError, SystemUnderTest, find_sut
 from harness.sut import load as load_sut
 
@@ -315,6 +317,10 @@ class RunPlugin:
         if sut.start is None:  # all workers met the same CSMS: judge what none of them saw alone
             findings = [one for one in findings if not one.rule.startswith("run.")]
             findings += judge_run(cases)
+        findings = [one for one in findings if not one.rule.startswith("declaration.")]
+        findings += judge_declaration(
+            cases, sut.declaration, security_profiles=profiles_by_identity(sut)
+        )
         return replace(
             empty,
             started_at=recorder.started_at,

@@ -1,4 +1,4 @@
-"""Which security profile a case runs on against one system, or why it does not run. Pure.
+"""Which cases run against one system, on which security profile, and why or why not. Pure.
 
 What is not declared does not apply; what is declared but was not provided has not been seen, which
 is no pass.
@@ -6,10 +6,19 @@ is no pass.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
 
-from harness.model import ProfileChoice, Scenario
+from harness import declaration, expressions
+from harness.awaited import leaves
+from harness.declaration import Decision, Ground
+from harness.model import CaseSet, ProfileChoice, Requirement, Scenario, Wait
 from harness.sut import SystemUnderTest
+
+LONGEST_WAIT_S: Final = 5.0  # a case beyond the official ones that waits longer is slow
+_WAITS_BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)  # what a wait comes to depends on no date
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,39 @@ class Selection:
     profile: int | None = None
     not_applicable: str = ""
     not_provided: str = ""
+
+
+def decide(
+    scenario: Scenario, sut: SystemUnderTest, *, edition: str, slow: bool = False
+) -> Decision:
+    """Say whether a case runs against a system, and why.
+
+    Args:
+        slow: whether what lets much time pass runs, too, beyond the official cases.
+    """
+    found = declaration.decide(scenario, sut.declaration, edition=edition)
+    if not found.is_in:
+        return found
+    selection = select(scenario, sut)
+    if selection.not_applicable:
+        return Decision(Ground.NOT_DECLARED, selection.not_applicable)
+    if selection.not_provided:
+        return Decision(Ground.NOT_PROVIDED, selection.not_provided)
+    is_wanted = slow or found.ground is Ground.SWITCHED_ON
+    if scenario.case_set is not CaseSet.OFFICIAL and not is_wanted:
+        waits_s = own_waits_s(scenario, sut)
+        if waits_s > LONGEST_WAIT_S:
+            return Decision(Ground.SLOW, f"lets {waits_s:g} s pass; runs with --slow")
+    if found.ground is Ground.CONDITIONAL and scenario.security_profiles:
+        # What the official list ties to Advanced Security is tied to the profile itself.
+        where = "is declared (pics.security_profiles)"
+        if sut.declaration.security_profiles is None:
+            where = "has identities in the system-under-test file"
+        words = f"conditional: security profile {selection.profile} {where}"
+        return Decision(Ground.CONDITIONAL, words)
+    if scenario.requirement is not Requirement.ADDITIONAL and scenario.security_profiles:
+        return Decision(found.ground, f"{found.reason}; on security profile {selection.profile}")
+    return found
 
 
 def select(scenario: Scenario, sut: SystemUnderTest) -> Selection:
@@ -61,9 +103,28 @@ def select(scenario: Scenario, sut: SystemUnderTest) -> Selection:
 
 def declared_profiles(sut: SystemUnderTest) -> frozenset[int]:
     """Return the security profiles a vendor declares, or else those that were provided for."""
-    if sut.security_profiles is not None:
-        return frozenset(sut.security_profiles)
+    if sut.declaration.security_profiles is not None:
+        return frozenset(sut.declaration.security_profiles)
     return frozenset(one.security_profile for one in sut.identities)
+
+
+def profiles_by_identity(sut: SystemUnderTest) -> dict[str, int]:
+    """Return the security profile that each identity of the file begins with."""
+    return {one.identity: one.security_profile for one in sut.identities}
+
+
+def own_waits_s(scenario: Scenario, sut: SystemUnderTest) -> float:
+    """Return how long a case itself lets time pass, as far as that is known before it runs."""
+    variables = {**scenario.variables, **sut.variables}
+    total_s = 0.0
+    for step in leaves(scenario.steps):
+        if isinstance(step, Wait):
+            with suppress(expressions.UnknownVariable):  # captured while it runs
+                seconds = expressions.resolve(
+                    step.seconds, variables, now=_WAITS_BEGIN, milliseconds=False
+                )
+                total_s += seconds if isinstance(seconds, int | float) else 0.0
+    return total_s
 
 
 def _named(choice: ProfileChoice) -> str:

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Final, cast
 
 from harness.access import Access
+from harness.declaration import Declaration
+from harness.declaration_file import read_declaration
 from harness.drivers import template
 from harness.drivers.driver import Credentials
 from harness.drivers.kinds import DriverSpec
 from harness.drivers.reading import DriverReader
 from harness.masking import TELLS_SECRET
-from harness.model import NEWEST_EDITION, Json, Profile
+from harness.model import NEWEST_EDITION, Json
 from harness.pki import FILES, Pki
 from harness.sut_access import AccessReader, hosts_of, numbered
 from harness.sut_file import Place, SutError, SutFile, suts_directory
@@ -99,9 +101,8 @@ class SystemUnderTest:
             together: both cards have that parent.
         ocpp_url: where the first identity of the file connects.
         pki_files: what the program reads of the run's PKI when it starts.
-        security_profiles: what the vendor declares; None: what there are identities for.
         driver: None when nobody can make the Central System act.
-        profiles: what the vendor declares; None selects every case.
+        declaration: what the vendor says about the product; selects the cases.
         sensitive: what must not be written anywhere, besides the passwords.
     """
 
@@ -120,15 +121,12 @@ class SystemUnderTest:
     variables: Mapping[str, Json] = field(default_factory=dict)
     budgets: Mapping[str, Budget] = field(default_factory=dict)
     action_timeout_s: float = 30.0
-    profiles: frozenset[Profile] | None = None
-    features: Mapping[str, bool] = field(default_factory=dict)
-    security_profiles: tuple[int, ...] | None = None
+    declaration: Declaration = field(default_factory=Declaration)
     pki_files: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, object]:
         """Return what a report may tell about the system: JSON values, no secrets."""
-        profiles = sorted(profile.value for profile in self.profiles or ())
         return {
             "name": self.name,
             "file": str(self.path),
@@ -145,11 +143,7 @@ class SystemUnderTest:
             "variables": dict(self.variables),
             "budgets": {name: asdict(budget) for name, budget in self.budgets.items()},
             "action_timeout_s": self.action_timeout_s,
-            "profiles": profiles if self.profiles is not None else None,
-            "features": dict(self.features),
-            "security_profiles": (
-                None if self.security_profiles is None else list(self.security_profiles)
-            ),
+            "pics": self.declaration.settings(),
         }
 
 
@@ -197,8 +191,7 @@ class _Reader:
 
     def read(self) -> SystemUnderTest:
         content = self._content
-        pics = self._mapping("pics")
-        profiles = cast("list[str] | None", pics.get("profiles"))
+        declaration = read_declaration(self._file, fill=self._fill, path_of=self._path)
         station = cast("dict[str, Json]", self._fill_all(content.get("station", {}), ("station",)))
         variables = self._fill_all(content.get("variables", {}), ("variables",))
         start = self._start() if "start" in content else None
@@ -209,7 +202,6 @@ class _Reader:
         pki = Pki(self._pki_directory, hosts=hosts_of(list(endpoints.values())))
         access = reader.access(pki, endpoints, frozenset(self._pki_used))
         identities = reader.identities(access, filled.serial_number, filled.cpo_name)
-        declared = cast("list[int] | None", pics.get("security_profiles"))
         return SystemUnderTest(
             name=self._text("name"),
             path=self._file.path,
@@ -223,12 +215,10 @@ class _Reader:
             milliseconds=cast(bool, self._mapping("timestamps").get("milliseconds", True)),
             edition=cast(str, content.get("edition", NEWEST_EDITION)),
             station=filled,
-            variables=_DEFAULT_VARIABLES | cast("dict[str, Json]", variables),
+            variables=_defaults(declaration) | cast("dict[str, Json]", variables),
             budgets=self._budgets(),
             action_timeout_s=float(cast(float, content.get("action_timeout_s", 30.0))),
-            profiles=frozenset(map(Profile, profiles)) if profiles is not None else None,
-            features=cast("dict[str, bool]", pics.get("features", {})),
-            security_profiles=None if declared is None else tuple(sorted(declared)),
+            declaration=declaration,
             pki_files=tuple(
                 name for name in FILES if name in self._pki_used | {"root"} and self._pki_used
             ),
@@ -393,6 +383,13 @@ class _Reader:
             message = f"{argument!r} must be a number of bytes, such as ${{random_hex:20}}"
             raise self._file.error(place, message)
         return secrets.token_hex(int(argument))
+
+
+def _defaults(declaration: Declaration) -> dict[str, Json]:
+    """Return the variables a file need not name; what it declares is one of them."""
+    if declaration.ocpp_response_timeout_s is None:
+        return _DEFAULT_VARIABLES
+    return _DEFAULT_VARIABLES | {"csms_timeout_s": declaration.ocpp_response_timeout_s}
 
 
 def _free_ports(names: Sequence[str]) -> dict[str, int]:

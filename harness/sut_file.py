@@ -42,14 +42,18 @@ class SutError(Exception):
 class SutFile:
     """A file whose shape is right, and the place of every value in it."""
 
-    def __init__(self, path: Path) -> None:
-        """Read and check `path`, or raise SutError."""
+    def __init__(self, path: Path, *, part: str = "") -> None:
+        """Read and check `path`, or raise SutError.
+
+        Args:
+            part: definition of the schema that the file holds alone; empty: all of it.
+        """
         self.path = path
         try:
             self._source = read(path)
         except ScenarioError as error:
             raise SutError(error.problems) from error
-        found = _schema_problems(self._source.data)
+        found = _schema_problems(self._source.data, part)
         problems = [self.problem(place, message, hint) for place, message, hint in found]
         if problems:
             raise SutError(problems)
@@ -83,22 +87,32 @@ def _schema() -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(schema_path().read_text(encoding="utf-8")))
 
 
-def _schema_problems(content: Json) -> list[tuple[Place, str, str]]:
+def _schema_for(part: str) -> dict[str, Any]:
+    if not part:
+        return _schema()
+    return {"$ref": f"#/$defs/{part}", "$defs": _schema()["$defs"]}
+
+
+def _schema_problems(content: Json, part: str) -> list[tuple[Place, str, str]]:
     """Return place, words and remedy of everything the schema does not allow."""
     found: dict[tuple[tuple[str | int, ...], str], str] = {}
-    for error in jsonschema_rs.validator_for(_schema()).iter_errors(content):
-        for place, message, hint in _explain(error):
+    schema = _schema_for(part)
+    for error in jsonschema_rs.validator_for(schema).iter_errors(content):
+        for place, message, hint in _explain(error, schema):
             found.setdefault((tuple(place), message), hint)
     return [(place, message, hint) for (place, message), hint in found.items()]
 
 
-def _explain(error: jsonschema_rs.ValidationError) -> Iterator[tuple[Place, str, str]]:
+def _explain(
+    error: jsonschema_rs.ValidationError, schema: dict[str, Any]
+) -> Iterator[tuple[Place, str, str]]:
     place = list(error.instance_path)
     facts = error.kind.as_dict()
     match error.kind.name:
         case "additionalProperties":
             for name in facts["unexpected"]:
-                yield [*place, name], "is not known here", did_you_mean(name, _known_keys(error))
+                known = _known_keys(error, schema)
+                yield [*place, name], "is not known here", did_you_mean(name, known)
         case "required":
             yield place, f"`{facts['property']}` is missing", "add it"
         case "enum":
@@ -116,11 +130,11 @@ def _explain(error: jsonschema_rs.ValidationError) -> Iterator[tuple[Place, str,
             yield place, error.message, ""
 
 
-def _known_keys(error: jsonschema_rs.ValidationError) -> list[str]:
+def _known_keys(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> list[str]:
     """Return the keys the schema knows at the place of an `additionalProperties` error."""
-    node: Any = _schema()
+    node: Any = schema
     for part in list(error.schema_path)[:-1]:
-        if isinstance(node, dict) and "$ref" in node:
+        if isinstance(node, dict) and "$ref" in node and part != "$defs":
             node = _schema()["$defs"][node["$ref"].rpartition("/")[2]]
         if part != "$ref":
             node = node[part]

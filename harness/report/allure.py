@@ -204,7 +204,7 @@ def environment(report: Report) -> dict[str, str]:
         "Settle time, s": settings.get("settle_s"),
         "OCPP URL": sut.get("ocpp_url"),
         "Driver": sut.get("driver"),
-        "Declared profiles": ", ".join(sut.get("profiles") or ()),
+        "Declared profiles": ", ".join((sut.get("pics") or {}).get("profiles") or ()),
     }
     for name, budget in (sut.get("budgets") or {}).items():
         words = f"limit {budget.get('limit_s')} s, target {budget.get('target_s')} s"

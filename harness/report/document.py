@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hi
 import jsonschema_rs
 
 from harness.model import CaseSet, Profile
-from harness.report.measures import Performance, measure
+from harness.report.measures import AUTHORIZE_BUDGET, RESPONSE_BUDGET, Performance, measure
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
 
 SCHEMA_VERSION: Final = 1  # rises with every change that a reader would notice
@@ -121,16 +121,26 @@ def make_report(
 
 
 def declared_limits_s(settings: Mapping[str, object]) -> dict[str, float]:
-    """Return the declared limits by budget that the run's settings name, in seconds."""
+    """Return by budget what is declared in the run's settings, else its limit, in seconds."""
     sut = settings.get("system_under_test")
     budgets = sut.get("budgets") if isinstance(sut, Mapping) else None
+    pics = sut.get("pics") if isinstance(sut, Mapping) else None
+    performance = pics.get("performance") if isinstance(pics, Mapping) else None
+    if not isinstance(performance, Mapping):
+        performance = {}
+    declared = {
+        name: float(value)
+        for name in (RESPONSE_BUDGET, AUTHORIZE_BUDGET)
+        if isinstance(value := performance.get(f"{name}_s"), int | float)
+    }
     if not isinstance(budgets, Mapping):
-        return {}
-    return {
+        return declared
+    limits = {
         str(name): float(budget["limit_s"])
         for name, budget in budgets.items()
         if isinstance(budget, Mapping) and isinstance(budget.get("limit_s"), int | float)
     }
+    return limits | declared
 
 
 def summarise(cases: Sequence[CaseResult], *, known: set[str]) -> tuple[ProfileSummary, ...]:

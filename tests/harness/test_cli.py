@@ -217,7 +217,7 @@ def test_list_names_the_cases(folder: Path) -> None:
 def test_list_fits_a_small_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no room for all columns, the title stays."""
     add(folder, "TC_1", "passed")
-    monkeypatch.setattr("harness.cli._LIST_WIDTH", 1000)
+    monkeypatch.setattr("harness.listing.WIDE", 1000)
 
     result = preflight("list", "cases")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.declaration import Declaration
 from harness.drivers.driver import Credentials
 from harness.drivers.http_spec import HttpDriverSpec, RequestTemplate
 from harness.engine import Engine, EngineError, RunOptions, new_event_loop
@@ -437,7 +438,9 @@ async def test_missing_role_is_the_files_fault(tmp_path: Path) -> None:
 async def test_undeclared_cases_do_not_apply(tmp_path: Path) -> None:
     """Profile and edition decide, without touching the system."""
     async with Miniature() as miniature:
-        sut = system(miniature, profiles=frozenset({Profile.SMART_CHARGING}))
+        sut = system(
+            miniature, declaration=Declaration(profiles=frozenset({Profile.SMART_CHARGING}))
+        )
         async with Engine(sut, options(tmp_path, edition="2025-02")) as engine:
             case = await engine.run_case(scenario(tmp_path, BOOT))
             newer = replace(scenario(tmp_path, BOOT), editions=EditionRange("2025-06"))
@@ -458,7 +461,7 @@ async def test_what_is_mandatory_applies_with_core(tmp_path: Path) -> None:
     )
     firmware = replace(diagnostics, requirement=Requirement.CONDITIONAL)
     async with Miniature() as miniature:
-        sut = system(miniature, profiles=frozenset({Profile.CORE}))
+        sut = system(miniature, declaration=Declaration(profiles=frozenset({Profile.CORE})))
         async with Engine(sut, options(tmp_path)) as engine:
             reasons = [engine.not_applicable(one) for one in (diagnostics, firmware)]
 

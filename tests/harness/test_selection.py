@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.access import Access
+from harness.declaration import Declaration
 from harness.drivers.driver import Credentials
 from harness.model import ProfileChoice, Scenario
 from harness.pki import Pki
@@ -37,7 +38,7 @@ def sut(
     return replace(
         system(None, ocpp_url="ws://x", access=access),
         identities=credentials,
-        security_profiles=declared,
+        declaration=Declaration(security_profiles=declared),
     )
 
 

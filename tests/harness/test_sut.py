@@ -36,7 +36,7 @@ def test_least_file_has_the_defaults(tmp_path: Path) -> None:
     sut = read(tmp_path, LEAST)
 
     assert (sut.name, sut.ocpp_url) == ("A CSMS", "ws://127.0.0.1:9000/ocpp")
-    assert (sut.start, sut.driver, sut.profiles) == (None, None, None)
+    assert (sut.start, sut.driver, sut.declaration.profiles) == (None, None, None)
     assert (sut.edition, sut.milliseconds, sut.action_timeout_s) == (NEWEST_EDITION, True, 30.0)
     assert (sut.budgets["authorize"].limit_s, sut.budgets["authorize"].target_s) == (30.0, 0.5)
     assert sut.variables["connection_timeout_s"] == 1
@@ -127,7 +127,7 @@ def test_declared_profiles(tmp_path: Path) -> None:
     """The declaration selects profiles by the standard's names."""
     sut = read(tmp_path, LEAST + "pics: {profiles: [Core, SmartCharging]}\n")
 
-    assert sut.profiles == frozenset({Profile.CORE, Profile.SMART_CHARGING})
+    assert sut.declaration.profiles == frozenset({Profile.CORE, Profile.SMART_CHARGING})
 
 
 @pytest.mark.parametrize(

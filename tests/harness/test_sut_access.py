@@ -41,8 +41,8 @@ def test_pools_have_their_profiles(tmp_path: Path) -> None:
     }
     assert sut.ocpp_url == "ws://127.0.0.1:9000/ocpp"
     assert sut.access.endpoints[3] == "wss://csms.example/ocpp"
-    assert sut.security_profiles == (1, 3)
-    assert sut.settings()["security_profiles"] == [1, 3]
+    assert sut.declaration.security_profiles == (1, 3)
+    assert sut.settings()["pics"] == {"security_profiles": [1, 3]}
 
 
 def test_files_of_the_pki_are_named_and_noted(tmp_path: Path) -> None:
