@@ -349,6 +349,15 @@ SURROUNDINGS: Final[Mapping[str, CheckInfo]] = {
     "declaration.performance": CheckInfo(
         "What is measured is not above the declared performance.", "PICS", _WARNING
     ),
+    "driver.claims": CheckInfo(
+        "What the driver says that it made the CSMS send is sent.", "our own", _WARNING
+    ),
+    "driver.differs": CheckInfo(
+        "What the driver was told agrees with the frames.", "our own", _WARNING
+    ),
+    "driver.callback": CheckInfo(
+        "Callbacks come in time, once, and to the path of their command.", "our own", _WARNING
+    ),
     "leftover.transaction": CheckInfo(
         "Transactions that a killed run left open can be ended.", "our own", _WARNING
     ),

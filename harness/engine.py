@@ -229,6 +229,7 @@ class Engine:
         """Return what was found so far."""
         findings = [
             *self._system.findings,
+            *self._system.remarks(),
             *self._unknown_tags(),
             *judge_run(self._cases),
             *judge_declaration(
