@@ -91,6 +91,17 @@ def same_pem(one: object, other: object) -> bool:
     return _lines(one) == _lines(other)
 
 
+def describe(text: object) -> str:
+    """Return whose certificate a PEM text is, in words; for what is none, why."""
+    try:
+        leaf, *others = read_chain(text)
+    except Unreadable as error:
+        return str(error)
+    more = f" and {len(others)} more" if others else ""
+    name = leaf.subject.rfc4514_string() or "nobody"
+    return f"the certificate of {name} with the serial number {leaf.serial_number:x}{more}"
+
+
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
 

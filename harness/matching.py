@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias, assert_never
 
 import jsonschema_rs
 
-from harness.certificates import Unreadable, differences, read_chain, same_pem, verifies
+from harness.certificates import Unreadable, describe, differences, read_chain, same_pem, verifies
 from harness.checks import printable
 from harness.expressions import BadExpression, resolve
 from harness.model import Check, Fields, Items, Json, Operator, Pattern, Position, Value
@@ -299,6 +299,9 @@ class _Matching:
                     )
                 )
             return
+        if check.operator in _EQUALITIES:
+            self._compare(check, argument, value, path)
+            return
         if check.operator in _CONDITIONAL:
             held = self._conditional(check.operator, argument, value)
         elif check.operator is Operator.ALL_DIFFERENT:
@@ -309,6 +312,18 @@ class _Matching:
             held = _SIMPLE[check.operator](argument, value)
         if not held.holds:
             self._miss(path, check.operator.value, held.expected, value, check.position)
+
+    def _compare(self, check: Check, expected: object, value: object, path: str) -> None:
+        """Compare objects member by member: of two long ones nobody sees where they differ."""
+        if isinstance(expected, dict) and isinstance(value, dict):
+            for name in {**expected, **value}:
+                inner, other = expected.get(name, ABSENT), value.get(name, ABSENT)
+                self._compare(check, inner, other, f"{path}.{name}")
+        elif not _EQUALITIES[check.operator](expected, value):
+            words = show(expected)
+            if check.operator is Operator.EQUALS_IGNORING_CASE and expected is not ABSENT:
+                words += ", in any case of letters"
+            self._miss(path, check.operator.value, words, value, check.position)
 
     def _check_pattern(self, check: Check, pattern: Pattern, value: object, path: str) -> None:
         """The operators whose argument is itself a pattern."""
@@ -380,6 +395,10 @@ class _Matching:
         )
 
 
+_EQUALITIES: Final[Mapping[Operator, Callable[[object, object], bool]]] = {
+    Operator.EQUALS: is_equal,
+    Operator.EQUALS_IGNORING_CASE: is_equal_ignoring_case,
+}
 _CONDITIONAL: Final = frozenset({Operator.PRESENT_IF, Operator.ABSENT_IF})
 
 
@@ -467,11 +486,16 @@ def _valid_pem(_argument: Json, value: object) -> _Held:
 
 
 def _pem_equals(argument: Json, value: object) -> _Held:
-    return _Held(same_pem(argument, value), f"{show(argument)}, whatever its line ends")
+    if same_pem(argument, value):
+        return _Held(holds=True, expected="")
+    wanted, found = describe(argument), describe(value)
+    if wanted == found:
+        found = "it, but with its lines broken elsewhere"
+    return _Held(holds=False, expected=f"the text of {wanted} (there is {found})")
 
 
 def _invalid_signature(argument: Json, value: object) -> _Held:
-    is_text = isinstance(value, str) and value != ""
+    is_text = isinstance(value, str)  # an empty one is no right signature, either
     if isinstance(argument, dict):
         try:
             is_right = verifies(
@@ -485,10 +509,6 @@ def _invalid_signature(argument: Json, value: object) -> _Held:
 
 
 _SIMPLE: Final[Mapping[Operator, _Simple]] = {
-    Operator.EQUALS: lambda argument, value: _Held(is_equal(argument, value), show(argument)),
-    Operator.EQUALS_IGNORING_CASE: lambda argument, value: _Held(
-        is_equal_ignoring_case(argument, value), f"{show(argument)}, in any case of letters"
-    ),
     Operator.NOT_EQUALS: lambda argument, value: _Held(
         value is not ABSENT and not is_equal(argument, value), f"anything but {show(argument)}"
     ),

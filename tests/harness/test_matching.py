@@ -145,21 +145,15 @@ FIRMWARE = PKI.variables()
             [PEM, PEM + OTHER_PEM],
             [OTHER_PEM, OTHER_PEM + PEM, "", PEM + "x", 5, MISSING],
         ),
-        ("invalid_signature", "good", ["bad"], ["good", "", 5, MISSING]),
+        ("invalid_signature", "good", ["bad", ""], ["good", 5, MISSING]),
         (
             "invalid_signature",
             {
                 "certificate": FIRMWARE["firmware_signing_certificate"],
                 "content": FIRMWARE["firmware_content"],
             },
-            [FIRMWARE["invalid_firmware_signature"], "bm9uZQ==", "no base64"],
-            [
-                FIRMWARE["firmware_signature"],
-                f" {FIRMWARE['firmware_signature']}\n",
-                "",
-                5,
-                MISSING,
-            ],
+            [FIRMWARE["invalid_firmware_signature"], "bm9uZQ==", "no base64", ""],
+            [FIRMWARE["firmware_signature"], f" {FIRMWARE['firmware_signature']}\n", 5, MISSING],
         ),
     ],
 )
@@ -308,6 +302,39 @@ def test_payload_that_is_no_object_mismatches() -> None:
     """A pattern of fields does not fit a list or a text."""
     assert held({"n": 1}, []).mismatches[0].path == "$"
     assert held({}, "text").mismatches[0].operator == "fields"
+
+
+@pytest.mark.parametrize("operator", ["equals", "equals_ignoring_case"])
+def test_objects_are_compared_member_by_member(operator: str) -> None:
+    """What differs, is missing or is too much in an object has its own path."""
+    result = of_field(
+        operator, {"a": "x", "b": {"c": 1}, "d": 2}, {"a": "y", "b": {"c": 2}, "e": "$3"}
+    )
+
+    assert [(one.path, one.actual) for one in result.mismatches] == [
+        ("$.f.a", '"y"'),
+        ("$.f.b.c", "2"),
+        ("$.f.d", "absent"),
+        ("$.f.e", '"$3"'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (OTHER_PEM, "there is the certificate of"),
+        (PEM + OTHER_PEM, "and 1 more"),
+        (PEM.replace("\n", ""), "there is it, but with its lines broken elsewhere"),
+        (PEM.replace("\n", "\\n"), "there is no X.509 certificate"),
+        ("", "there is no text"),
+    ],
+)
+def test_another_pem_text_is_told_in_words(value: str, words: str) -> None:
+    """Of two long texts nobody sees where they differ."""
+    (mismatch,) = of_field("pem_equals", PEM, value).mismatches
+
+    assert words in mismatch.expected
+    assert mismatch.expected.startswith("the text of the certificate of ")
 
 
 def test_findings_say_everything() -> None:
