@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from harness.access import (
     WITH_CERTIFICATE,
@@ -134,7 +135,7 @@ class Connections:
             station.connections = self.station.connections
         refused = await self._open(step, station, offer)
         if step.refused is not None:
-            await self._must_be_refused(step, station, offer, refused)
+            await self._must_be_refused(step, station, shown, offer, refused)
             return
         if refused is not None:
             await self._tell_encoding(step, shown)
@@ -191,6 +192,7 @@ class Connections:
         self,
         step: Connect,
         station: Station,
+        shown: Shown,
         offer: Offer,
         refused: tuple[HandshakeRefused, int | None] | None,
     ) -> None:
@@ -206,7 +208,7 @@ class Connections:
         event = self._wire.last(EventKind.OPENED)
         if event is not None:
             self._evidence.judged_handshakes.add(event)
-        self._add(step, [not_refused(offer.url)], event)
+        self._add(step, [not_refused(offer.url, _words(step, offer, shown.profile))], event)
         await station.close()
         closed = self._wire.last(EventKind.CLOSED)
         if closed is not None:
@@ -457,3 +459,25 @@ class Connections:
 
     def _add(self, step: Step, findings: Sequence[Finding], event: int | None) -> None:
         self._evidence.add(step, findings, event)
+
+
+_CREDENTIALS: Final = {"none": "without credentials", "wrong": "with a wrong password"}
+_CERTIFICATES: Final = {
+    "none": "without a client certificate",
+    "expired": "with an expired client certificate",
+    "untrusted": "with a client certificate of an unknown issuer",
+    "other_identity": "with the client certificate of another charge point",
+}
+
+
+def _words(step: Connect, offer: Offer, profile: int) -> str:
+    """Say in what a connection differs from what the charge point usually offers."""
+    words = [
+        f"on security profile {profile}" if step.profile is not None else "",
+        f"as {offer.identity}" if step.identity else "",
+        _CREDENTIALS.get(step.credentials, "with another password" if step.password else ""),
+        _CERTIFICATES.get(step.certificate, ""),
+    ]
+    if step.subprotocols is not None:
+        words.append(f"that offers {', '.join(step.subprotocols) or 'no subprotocol'}")
+    return " ".join(filter(None, words))

@@ -91,9 +91,11 @@ def _refused(event: Event, index: int, *, is_first: bool) -> Finding:
             # Who was there before and no longer is has failed.
             severity=None if is_first else Severity.FAILURE,
         )
+    # Who was let in before was known by a right password.
+    remedy = _REMEDY.get(str(status), "") if is_first else ""
     return finding(
         "handshake.refused",
-        f"The CSMS refused the connection with HTTP {status}{_REMEDY.get(str(status), '')}.",
+        f"The CSMS refused the connection with HTTP {status}{remedy}.",
         expected="HTTP 101",
         actual=f"HTTP {status} {reason}".strip(),
         event=index,

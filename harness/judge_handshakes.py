@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 from harness.certificates import LEAST_KEY_BITS
 from harness.checks import finding
@@ -101,11 +100,16 @@ def _other_status(
     )
 
 
-def not_refused(url: str) -> Finding:
-    """Say that a connection came about that must not."""
+def not_refused(url: str, offered: str) -> Finding:
+    """Say that a connection came about that must not.
+
+    Args:
+        offered: what the charge point did about it, such as "without credentials"; may be empty.
+    """
     return finding(
         "connection.not-refused",
-        f"The CSMS took a connection at {url} that it has to refuse.",
+        f"The CSMS took a connection {f'{offered} ' if offered else ''}at {url}, which it has to "
+        "refuse in the handshake; to close it afterwards is no refusal.",
         expected="a refused connection",
         actual="HTTP 101",
     )
@@ -139,7 +143,7 @@ def judge_suite(
     return [
         finding(
             "tls.suite",
-            f"The CSMS does not offer {suite}: {actual}.",
+            f"No handshake with {suite} alone came about: {actual}.",
             expected=suite,
             actual=actual,
         )
@@ -152,7 +156,7 @@ def judge_none(least: TlsVersion, refused: HandshakeRefused) -> Finding:
         return unreached(refused)
     return finding(
         "tls.version",
-        f"The CSMS takes no TLS connection of {least} or newer: {refused.reason}.",
+        f"No TLS handshake of {least} or newer came about: {refused.reason}.",
         expected=f"{least} or newer",
         actual=refused.reason,
     )
@@ -206,8 +210,12 @@ def judge_weak(
     ]
 
 
-def judge_certificate(certificate: CertificateFacts, *, url: str) -> list[Finding]:
-    """Hold a server's certificate against what the white paper demands of it (A00.FR.501-511)."""
+def judge_certificate(certificate: CertificateFacts, *, host: str) -> list[Finding]:
+    """Hold a server's certificate against what the white paper demands of it (A00.FR.501-511).
+
+    Args:
+        host: name of the server.
+    """
     if certificate.problem:
         return [
             finding(
@@ -229,7 +237,7 @@ def judge_certificate(certificate: CertificateFacts, *, url: str) -> list[Findin
         found.append(
             finding("tls.serial-number", message, expected="a serial number", actual="none")
         )
-    return [*found, *_common_name(certificate, urlsplit(url).hostname or "")]
+    return [*found, *_common_name(certificate, host)]
 
 
 def _common_name(certificate: CertificateFacts, host: str) -> list[Finding]:

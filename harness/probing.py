@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 from harness.access import VERSIONS, Offer
 from harness.evidence import DEFAULT_BUDGET, Evidence
@@ -68,8 +69,9 @@ class Probing:
         probe, event = await self._handshake(versions=("1.3",))
         self._add(judge_1_3(probe.facts, probe.refusal), event)
         if self._step.looks_at_certificate:
+            host = self._offer.server_name or urlsplit(self._offer.url).hostname or ""
             for certificate in self._certificates.values():
-                self._add(judge_certificate(certificate, url=self._offer.url), None)
+                self._add(judge_certificate(certificate, host=host), None)
 
     async def weak(self, versions: Sequence[str], suites: Sequence[str]) -> None:
         """Try what the server must not do; whose it is does not matter here.

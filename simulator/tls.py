@@ -50,6 +50,7 @@ _HANDSHAKE: Final = 22
 _APPLICATION_DATA: Final = 23
 _RECORD_TYPES: Final = range(20, 25)
 _CERTIFICATE: Final = 11
+_CERTIFICATE_REQUEST: Final = 13
 _FATAL: Final = 2
 # What a client hides of its handshake in TLS 1.3: Finished, and an empty certificate where it was
 # asked for one and has none; together at most 99 bytes. A certificate and its signature are more.
@@ -281,6 +282,11 @@ class Engine:
         """Whether our certificate went to the server, because it asked."""
         return self._ours.has_certificate or self._ours.hidden_bytes > _MOST_HIDDEN_BYTES
 
+    @property
+    def lacks_certificate(self) -> bool:
+        """Whether the server asked for a certificate and got none; TLS 1.2 and before."""
+        return self._theirs.asks_for_certificate and not self.shows_certificate
+
     def receive(self, data: bytes) -> bytes:
         """Take what the server sent; return what it says inside TLS.
 
@@ -423,6 +429,7 @@ class _Records:
         alert: name of a fatal alert that was not encrypted.
         nonsense: what came, where it is no record at all.
         has_certificate: a Certificate message that is not empty; TLS 1.2 and before.
+        asks_for_certificate: a CertificateRequest message; TLS 1.2 and before.
         hidden_bytes: how much is encrypted, in TLS 1.3.
     """
 
@@ -433,6 +440,7 @@ class _Records:
         self.alert = ""
         self.nonsense: bytes | None = None
         self.has_certificate = False
+        self.asks_for_certificate = False
         self.hidden_bytes = 0
 
     def feed(self, data: bytes) -> None:
@@ -467,4 +475,5 @@ class _Records:
                 return
             # An empty list is three bytes of length.
             self.has_certificate |= messages[0] == _CERTIFICATE and size > 3
+            self.asks_for_certificate |= messages[0] == _CERTIFICATE_REQUEST
             del messages[: 4 + size]

@@ -43,6 +43,7 @@ CLOSE_TIMEOUT_S = 1.0
 # RFC 9112 §4, generously: HTTP/1.0 and a status without words are met, too. 101 is not for here.
 _REFUSAL = re.compile(rb"HTTP/1\.[01] +(?!101)([1-5][0-9]{2})(?: +([^\r\n]*))?\r?\n")
 _LONGEST_STATUS_LINE = 8192
+_WORDLESS = frozenset({RefusalKind.ALERT, RefusalKind.EOF, RefusalKind.RESET})
 
 T = TypeVar("T")
 
@@ -278,7 +279,7 @@ class _Attempt:
             if isinstance(self._transport, asyncio.Transport):
                 self._transport.abort()
             if isinstance(exc, (OSError, EOFError, ValueError, WebSocketException)):
-                raise self._refusal(exc, timeout_s) from exc
+                raise self._told(self._refusal(exc, timeout_s)) from exc
             raise
 
     async def _open(self, endpoint: Endpoint, uri: WebSocketURI) -> ClientConnection:
@@ -320,6 +321,24 @@ class _Attempt:
         if self._phase is Phase.TCP:
             return self._tcp_refusal(exc)
         return self._http_refusal(exc)
+
+    def _told(self, refused: HandshakeRefused) -> HandshakeRefused:
+        """Add what a server that said nothing, or little, may have been displeased with."""
+        if self._stream is None or refused.kind not in _WORDLESS:
+            return refused
+        if self._stream.engine.shows_certificate:
+            words = "after it was shown the charge point's certificate"
+        elif self._stream.engine.lacks_certificate:
+            words = "after it asked for a client certificate and got none"
+        else:
+            return refused
+        return HandshakeRefused(
+            f"{refused.reason}, {words}",
+            kind=refused.kind,
+            phase=refused.phase,
+            status=refused.status,
+            alert=refused.alert,
+        )
 
     def _tcp_refusal(self, exc: Exception) -> HandshakeRefused:
         kind = RefusalKind.UNREACHABLE

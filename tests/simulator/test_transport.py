@@ -237,6 +237,7 @@ async def test_missing_client_certificate_in_tls_1_2() -> None:
 
     assert refused.kind in (RefusalKind.EOF, RefusalKind.RESET)
     assert refused.phase is Phase.TLS
+    assert refused.reason.endswith("after it asked for a client certificate and got none")
 
 
 async def test_missing_client_certificate_in_tls_1_3() -> None:
@@ -276,6 +277,7 @@ async def test_alert_about_an_untrusted_client_certificate(version: TlsVersion) 
 
     assert ended(refused) == (RefusalKind.ALERT, Phase.TLS)
     assert refused.alert == "unknown_ca"
+    assert refused.reason.endswith("after it was shown the charge point's certificate")
     assert line.events[0].detail["shows_certificate"] is True
 
 
