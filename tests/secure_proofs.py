@@ -138,7 +138,8 @@ class SecureBench:
         number = next(_RUNS)
         leased = self._leased(scenario, choice, f"RUN{number:05}")
         self._miniature.bends[leased.identity] = bend
-        sut = replace(self.sut, identities=(leased,), security_profiles=choice.all)
+        declaration = replace(self.sut.declaration, security_profiles=choice.all)
+        sut = replace(self.sut, identities=(leased,), declaration=declaration)
         settings: dict[str, Any] = {"strict": True, "settle_s": 0.05, **options}
         async with Engine(sut, RunOptions(run_dir=self._run_dir, **settings)) as engine:
             result = await engine.run_case(scenario)

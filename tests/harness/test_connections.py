@@ -353,7 +353,7 @@ async def test_declared_but_not_provided_is_no_pass(
     """A declared profile without identities has not been seen; else the case does not apply."""
     sut = described(miniature, tmp_path)
     only = replace(sut, identities=sut.identities[:1])
-    declared = replace(only, security_profiles=(1, 2))
+    declared = replace(only, declaration=replace(only.declaration, security_profiles=(1, 2)))
 
     seen = await run(miniature, tmp_path, "- connect: {}\n", profile=2, sut=declared)
     other = await run(miniature, tmp_path, "- connect: {}\n", profile=2, sut=only)
