@@ -231,11 +231,16 @@ def list_cases(
     from rich.console import Console
 
     from harness import listing
+    from harness.declaration import unknown_switch
     from harness.loader import library_directory, load_tree
 
     system = _load_sut(sut) if sut is not None else None
     edition = edition or (system.edition if system is not None else NEWEST_EDITION)
     loaded = load_tree(list(paths) or [library_directory()])
+    if system is not None and not paths:
+        wrong = unknown_switch(system.declaration, {one.id for one in loaded.scenarios})
+        if wrong:
+            raise click.UsageError(f"{system.path}: {wrong}")
     entries = listing.entries(loaded.scenarios, system, edition=edition)
     if as_json:
         click.echo(listing.to_json(entries, edition=edition))

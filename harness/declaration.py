@@ -6,7 +6,8 @@ stays visible: a switch never turns a case into a pass.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -197,6 +198,17 @@ class Decision:
     def is_in(self) -> bool:
         """Whether the case applies; one that is not provided for does, and stays unseen."""
         return self.ground not in OUT
+
+
+def unknown_switch(declaration: Declaration, case_ids: Iterable[str]) -> str:
+    """Return what to say about the first switch that no case has, or ""."""
+    known = sorted(case_ids)
+    for case in declaration.cases:
+        if case not in known:
+            close = difflib.get_close_matches(case, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "`preflight list` names them"
+            return f"pics.cases: there is no case {case!r}; {hint}"
+    return ""
 
 
 def decide(scenario: Scenario, declaration: Declaration, *, edition: str) -> Decision:

@@ -26,6 +26,7 @@ from rich.text import Text
 
 from harness import known_failures
 from harness.background import Background
+from harness.declaration import unknown_switch
 from harness.engine import EngineError, RunOptions
 from harness.judge_declaration import judge_declaration
 from harness.judge_run import judge_run
@@ -123,6 +124,10 @@ class RunPlugin:
         """Whether every case was named by its own file: then nothing is too slow."""
         return all(Path(word.partition("::")[0]).is_file() for word in self.config.args)
 
+    def _all_ids(self) -> set[str]:
+        """Return the ids of all cases, collected or shipped."""
+        return self.ids | {path.stem for path in library_directory().glob("*/*.yaml")}
+
     def _folder(self) -> Path:
         """Return where the started program and its log live; each worker has its own."""
         if self.recorder is not None:
@@ -171,6 +176,9 @@ class RunPlugin:
             return
         if session.testsfailed and not option.continue_on_collection_errors:
             return
+        if wrong := unknown_switch(self.sut.declaration, self._all_ids()):
+            self._trouble = f"{self.sut_path}: {wrong}"
+            pytest.exit(self._trouble, returncode=UNUSABLE)
         if self.recorder is not None:
             self._begin(self.recorder, self.sut)
         worker_id = str(self._worker.get("workerid", ""))
@@ -407,8 +415,7 @@ class RunPlugin:
             if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 self.outcome = Outcome(UNUSABLE, NOTHING_SELECTED)
             return UNUSABLE
-        library = {path.stem for path in library_directory().glob("*/*.yaml")}
-        self.report, self.outcome = recorder.finish(found, all_ids=self.ids | library)
+        self.report, self.outcome = recorder.finish(found, all_ids=self._all_ids())
         if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             return UNUSABLE
         return self.outcome.exit_code or exitstatus

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -234,6 +235,42 @@ def test_list_begins_with_the_official_cases() -> None:
     first = next(index for index, word in enumerate(cases) if not word.startswith("TC_"))
     assert not [word for word in cases[first:] if word.startswith("TC_")]
     assert f"{first} official cases, {len(cases) - first} beyond them" in result.stdout
+
+
+def test_list_tells_why(folder: Path) -> None:
+    """The declaration of a file decides, and its edition is the one listed."""
+    add(folder, "TC_1", "passed")
+    (folder / "sut.yaml").write_text(
+        SUT.format(name="Fake CSMS")
+        + "edition: '2025-02'\npics: {cases: {TC_1: {off: not here}}}\n"
+    )
+
+    result = preflight("list", "cases", "--sut", "sut.yaml", "--why")
+    document = json.loads(preflight("list", "cases", "--sut", "sut.yaml", "--json").stdout)
+
+    assert result.exit_code == 0
+    assert ["TC_1", "passed", "out", "switched", "off", "(pics.cases):", "not", "here"] in [
+        line.split() for line in result.stdout.splitlines()
+    ]
+    assert "1 official case, 0 of them in (1 switched off)" in result.stdout
+    assert document["edition"] == "2025-02"
+    assert [one["reason"] for one in document["cases"]] == ["switched off (pics.cases): not here"]
+
+
+@pytest.mark.parametrize("command", [("run", "cases"), ("list",)])
+def test_a_switch_for_no_case_is_wrong_use(folder: Path, command: tuple[str, ...]) -> None:
+    """A slip in an id must not leave a case on that was meant to be off."""
+    add(folder, "TC_1", "passed")
+    (folder / "sut.yaml").write_text(
+        SUT.format(name="Fake CSMS") + "pics: {cases: {TC_083_CSM: {off: why}}}\n"
+    )
+
+    result = preflight(*command, "--sut", "sut.yaml")
+
+    assert result.exit_code == 2
+    assert "sut.yaml: pics.cases: there is no case 'TC_083_CSM'; did you mean TC_083_CSMS?" in (
+        result.output
+    )
 
 
 @pytest.mark.parametrize("option", ["-k", "-m"])
