@@ -11,7 +11,7 @@ import re
 import secrets
 import socket
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, cast
@@ -25,6 +25,7 @@ from harness.drivers.kinds import DriverSpec
 from harness.drivers.reading import DriverReader
 from harness.masking import TELLS_SECRET
 from harness.model import NEWEST_EDITION, Json
+from harness.pacing import Limits
 from harness.pki import FILES, Pki
 from harness.sut_access import AccessReader, hosts_of, numbered
 from harness.sut_file import Place, SutError, SutFile, suts_directory
@@ -121,6 +122,7 @@ class SystemUnderTest:
     variables: Mapping[str, Json] = field(default_factory=dict)
     budgets: Mapping[str, Budget] = field(default_factory=dict)
     action_timeout_s: float = 30.0
+    limits: Limits = field(default_factory=Limits)
     declaration: Declaration = field(default_factory=Declaration)
     pki_files: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
@@ -143,6 +145,7 @@ class SystemUnderTest:
             "variables": dict(self.variables),
             "budgets": {name: asdict(budget) for name, budget in self.budgets.items()},
             "action_timeout_s": self.action_timeout_s,
+            "limits": asdict(self.limits),
             "pics": self.declaration.settings(),
         }
 
@@ -182,6 +185,7 @@ class _Reader:
         self._sut_dir = file.path.absolute().parent
         self._environment = environment
         self._ports = _free_ports(cast("list[str]", self._content.get("ports", [])))
+        self._check_environment()
         self._pki_used: set[str] = set()
         # Not below the run's folder: that is what people archive, and a killed run leaves it.
         self._pki_directory = Path(tempfile.gettempdir()) / f"preflight-{secrets.token_hex(8)}"
@@ -218,6 +222,7 @@ class _Reader:
             variables=_defaults(declaration) | cast("dict[str, Json]", variables),
             budgets=self._budgets(),
             action_timeout_s=float(cast(float, content.get("action_timeout_s", 30.0))),
+            limits=Limits(**self._mapping("limits")),  # type: ignore[arg-type]  # as the schema says
             declaration=declaration,
             pki_files=tuple(
                 name for name in FILES if name in self._pki_used | {"root"} and self._pki_used
@@ -308,6 +313,21 @@ class _Reader:
             found += driver.secrets()
         return tuple(text for text in found if text)
 
+    def _check_environment(self) -> None:
+        """Name all variables that are missing at once, not one at a time."""
+        problems = [
+            self._file.problem(place, *_unset(match[2]))
+            for text, place in _texts(self._content, ())
+            for match in _PLACE.finditer(text)
+            if match[1] == "env" and self._is_unset(match[2])
+        ]
+        if problems:
+            raise SutError(problems)
+
+    def _is_unset(self, argument: str) -> bool:
+        name, has_default, _ = argument.partition(":-")
+        return not has_default and not self._environment.get(name)
+
     # --- values -----------------------------------------------------------------------------
 
     def _mapping(self, key: str) -> dict[str, Json]:
@@ -353,15 +373,10 @@ class _Reader:
         return str(self._ports[name])
 
     def _env(self, argument: str, place: Place) -> str:
-        name, has_default, default = argument.partition(":-")
-        value = self._environment.get(name) or default
-        if not value and not has_default:
-            message = (
-                f"environment variable {name} is not set; "
-                f"set it, or give a default: ${{env:{name}:-default}}"
-            )
-            raise self._file.error(place, message)
-        return value
+        name, _, default = argument.partition(":-")
+        if self._is_unset(argument):
+            raise self._file.error(place, *_unset(name))
+        return self._environment.get(name) or default
 
     def _secret(self, name: str, place: Place) -> str:
         if name not in self._secrets:
@@ -390,6 +405,22 @@ def _defaults(declaration: Declaration) -> dict[str, Json]:
     if declaration.ocpp_response_timeout_s is None:
         return _DEFAULT_VARIABLES
     return _DEFAULT_VARIABLES | {"csms_timeout_s": declaration.ocpp_response_timeout_s}
+
+
+def _unset(name: str) -> tuple[str, str]:
+    return (
+        f"environment variable {name} is not set",
+        f"set it, or give a default: ${{env:{name}:-default}}",
+    )
+
+
+def _texts(value: Json, place: Place) -> Iterator[tuple[str, Place]]:
+    if isinstance(value, str):
+        yield value, place
+    elif isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            yield from _texts(item, (*place, key))
 
 
 def _free_ports(names: Sequence[str]) -> dict[str, int]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from datetime import UTC, datetime, timedelta
+from typing import Final, cast
 
 from harness.drivers.callbacks import Callbacks, Expected
 from harness.drivers.conditions import holds
@@ -32,6 +33,8 @@ from harness.drivers.http_spec import (
 from harness.drivers.template import ABSENT, Absent, NoValue, UnknownName, Values, pick
 from harness.masking import Masker
 from harness.model import Json
+
+_SOON: Final = timedelta(minutes=1)
 
 
 class HttpDriver:
@@ -110,7 +113,12 @@ class HttpDriver:
         self, identity: str, operation: Operation, payload: Mapping[str, Json]
     ) -> DriverOutcome:
         """Send the command's requests and tell what their answers mean."""
-        own = {"identity": identity, "action": operation.value, "payload": dict(payload)}
+        own: dict[str, Json] = {
+            "identity": identity,
+            "action": operation.value,
+            "payload": dict(payload),
+            "soon": _soon(),
+        }
         values: dict[str, Json] = {**self._shared, **self._of_identity.get(identity, {}), **own}
         variants = self._spec.variants(operation)
         template = next((one for one in variants if holds(one.when, values)), None)
@@ -247,6 +255,11 @@ class _NotAcceptedError(Exception):
     def __init__(self, message: str, answer: Answer) -> None:
         super().__init__(message)
         self.answer = answer
+
+
+def _soon() -> str:
+    """Return a time for interfaces that take none of the past, as OCPP writes it."""
+    return (datetime.now(UTC) + _SOON).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _values_of(credentials: Credentials) -> dict[str, Json | Absent]:

@@ -28,7 +28,7 @@ Section: TypeAlias = Mapping[str, Json]
 Fill: TypeAlias = Callable[[str, Place], str]
 
 # Names that templates may use, by what they are for.
-_COMMAND_NAMES: Final = frozenset({"identity", "action", "payload"})
+_COMMAND_NAMES: Final = frozenset({"identity", "action", "payload", "soon"})
 _IDENTITY_NAMES: Final = frozenset(
     {"identity", "password", "password_hex", "security_profile", "serial_number", "cpo_name"}
 )
@@ -321,14 +321,16 @@ class DriverReader:
             return None
         at: Place = ("driver", "callback")
         given = cast("Section", section["callback"])
-        url = self._template(given.get("url", ""), (*at, "url"), frozenset({"port"}))
+        # A variable of the environment may hold the whole of it, $port included.
+        url = self._fill(cast(str, given.get("url", "")), (*at, "url"))
+        self._check_template(url, (*at, "url"), frozenset({"port"}))
         port_text = self._fill(str(given.get("port", 0)), (*at, "port"))
         if not port_text.isdecimal() or int(port_text) > 65535:
             raise self._file.error((*at, "port"), f"{port_text!r} must be a port")
         return CallbackSpec(
             listen=self._fill(cast(str, given.get("listen", "127.0.0.1")), (*at, "listen")),
             port=int(port_text),
-            url=cast(str, url),
+            url=url,
             wait_s=float(cast(float, given.get("wait_s", 10.0))),
             answer=cast(str, given.get("answer", "")),
             refused_if=self._condition(given, "refused_if", at),
@@ -366,14 +368,17 @@ class DriverReader:
     def _template(self, value: Json, at: Place, names: Collection[str]) -> Json:
         """Return a template with the file's own places filled, and every other one checked."""
         filled = self._filled(value, at, self._fill_template)
-        for text, where in _texts(filled, at):
+        self._check_template(filled, at, names)
+        return filled
+
+    def _check_template(self, value: Json, at: Place, names: Collection[str]) -> None:
+        for text, where in _texts(value, at):
             try:
                 found = list(template.places(text))
             except template.TemplateError as error:
                 raise self._file.error(where, str(error)) from error
             for place in found:
                 self._check_place(place, where, names)
-        return filled
 
     def _check_place(self, place: template.Place, at: Place, names: Collection[str]) -> None:
         if place.name not in names:

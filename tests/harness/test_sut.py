@@ -157,7 +157,7 @@ def test_declared_profiles(tmp_path: Path) -> None:
         ),
         (
             "start: {command: ['${env:NOPE}'], ready: {tcp: 'x:1'}}",
-            "FILE:5: start.command.0: environment variable NOPE is not set; set it, or give",
+            "FILE:5: start.command.0: environment variable NOPE is not set (set it, or give",
         ),
         (
             "start: {command: ['${secret:key}'], ready: {tcp: 'x:1'}}",
