@@ -55,10 +55,9 @@ def without_run(scenario: Scenario, verdict: Verdict, reason: str) -> CaseResult
     )
 
 
-def not_provided(scenario: Scenario, reason: str) -> CaseResult:
-    finding = Finding(
-        "sut.no-profile", Severity.INCONCLUSIVE, f"{reason}.", position=scenario.position
-    )
+def not_provided(scenario: Scenario, reason: str, *, rule: str = "sut.no-profile") -> CaseResult:
+    message = f"{reason[0].upper()}{reason[1:]}."
+    finding = Finding(rule, Severity.INCONCLUSIVE, message, position=scenario.position)
     result = without_run(scenario, Verdict.INCONCLUSIVE, finding.message)
     return replace(result, findings=(finding,))
 

@@ -333,6 +333,11 @@ CHECKS: Final[Mapping[str, CheckInfo]] = {
 # What a run may find besides: nothing here is held against the frames of a CSMS.
 SURROUNDINGS: Final[Mapping[str, CheckInfo]] = {
     "sut.died": CheckInfo("The program under test goes on running.", "system-under-test file"),
+    "sut.limits": CheckInfo(
+        "The limits of the system-under-test file leave room for the case.",
+        "system-under-test file, limits",
+        Severity.INCONCLUSIVE,
+    ),
     "sut.silent": CheckInfo("The CSMS goes on answering.", "our own", _WARNING),
     "sut.not-provisioned": CheckInfo(
         "The CSMS knows the cards of the system-under-test file.",

@@ -30,6 +30,14 @@ _PATHS = click.argument(
 )
 
 
+_MAY_TEST = click.option(
+    "--i-may-test-this",
+    "may_test_public",
+    is_flag=True,
+    help="The CSMS need be neither on this machine nor in a private network.",
+)
+
+
 class _Commands(click.Group):
     """The commands of this file and the simulator's own, which loads only when it is called."""
 
@@ -69,6 +77,7 @@ def main() -> None:
 @click.option("--extended", is_flag=True, help="Also the sets beyond the official cases.")
 @click.option("--slow", is_flag=True, help="Also what lets much time pass in those sets.")
 @click.option("-x", "stop_at_first", is_flag=True, help="Stop after the first failure.")
+@_MAY_TEST
 @click.option(
     "--concurrency", type=click.IntRange(1), default=16, show_default=True, help="Cases at a time."
 )
@@ -109,6 +118,7 @@ def run(
     extended: bool,
     slow: bool,
     stop_at_first: bool,
+    may_test_public: bool,
     concurrency: int,
     settle: float,
     known_failures: str | None,
@@ -142,6 +152,7 @@ def run(
             arguments += [name, value]
     arguments += ["--ocpp-strict"] * strict + ["-x"] * stop_at_first
     arguments += ["--extended"] * extended + ["--slow"] * slow
+    arguments += ["--i-may-test-this"] * may_test_public
     latest = Path(reports) / LATEST
     before = latest.resolve()
     code = int(pytest.main([*arguments, *(str(path) for path in paths or [library_directory()])]))

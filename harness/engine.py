@@ -34,10 +34,12 @@ from harness.case_results import (
 from harness.credential_changes import changes_credentials, keys_in
 from harness.drivers.driver import Credentials
 from harness.evidence import Settings, TagAnswer
+from harness.guards import OPTION
 from harness.judge_declaration import judge_declaration
 from harness.judge_run import judge_run
 from harness.lag import LagMonitor
 from harness.model import EDITIONS, Json, Scenario
+from harness.pacing import Pace, Room, connections_of
 from harness.pki import PKI_VARIABLES
 from harness.pools import Lease, PoolError, Pools, names_used, roles_used, variable_of
 from harness.process import SutProcess
@@ -74,6 +76,7 @@ class RunOptions:
         worker, workers: worker i of n uses its own share of identities and id tags.
         leftovers: the journal of open transactions; None keeps none.
         slow: run also what lets much time pass, beyond the official cases.
+        may_test_public: somebody said that they may test what is neither here nor private.
     """
 
     run_dir: Path
@@ -86,6 +89,7 @@ class RunOptions:
     workers: int = 1
     leftovers: Path | None = None
     slow: bool = False
+    may_test_public: bool = False
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -113,7 +117,12 @@ class Engine:
         self._options = options
         self._identities = _share(sut.identities, options)
         self._id_tags = {role: _share(tags, options) for role, tags in sut.id_tags.items()}
+        self._limits = sut.limits.share(options.workers)
         self._check()
+        self._room, self._pace = (
+            Room(self._limits.max_connections),
+            Pace(self._limits.max_messages_per_second),
+        )
         self._settings = Settings(
             edition=self.edition,
             strict=options.strict,
@@ -130,11 +139,13 @@ class Engine:
             leftovers=options.leftovers,
             is_first=options.worker == 0,
             on_death=self._died,
+            pace=self._pace,
+            may_test_public=options.may_test_public,
         )
         self.masker = self._system.masker
         self._lag = LagMonitor()
         self._pools = Pools(self._identities, self._id_tags)
-        self._slots = asyncio.Semaphore(options.concurrency)
+        self._slots = asyncio.Semaphore(self._limits.cases(options.concurrency))
         # Fresh in every run and worker: a CSMS may keep reservations for ever.
         begin = int(datetime.now(UTC).timestamp()) % 1_000_000 * 1_000
         self._reservation_ids = count(begin + options.worker * 100 + 1)
@@ -260,6 +271,10 @@ class Engine:
             return without_run(scenario, Verdict.NOT_APPLICABLE, reason)
         if select(scenario, self._sut).not_provided:
             return not_provided(scenario, select(scenario, self._sut).not_provided)
+        most, needed = self._limits.max_connections, connections_of(scenario.steps)
+        if most is not None and needed > most:
+            reason = f"the case needs {needed} connections at a time, limits.max_connections allows"
+            return not_provided(scenario, f"{reason} {most} to each worker", rule="sut.limits")
         try:
             async with AsyncExitStack() as held:
                 turn = asyncio.create_task(self._turn(scenario, held), name=f"{scenario.id} turn")
@@ -292,6 +307,7 @@ class Engine:
         lease = await held.enter_async_context(
             self._pools.lease(roles_used(scenario), profile=profile, role=scenario.role)
         )
+        await held.enter_async_context(self._room.take(connections_of(scenario.steps)))
         await self._slots.acquire()
         slot = _Slot(self._slots)
         held.callback(slot.release)
@@ -459,6 +475,11 @@ class Engine:
                 f"{self._sut.path}: {len(self._sut.identities)} identities are too few for "
                 f"{options.workers} workers; list more, or use fewer workers"
             )
+        if self._limits.max_connections == 0:
+            raise EngineError(
+                f"{self._sut.path}: limits.max_connections is too low for {options.workers} "
+                "workers; raise it, or use fewer workers"
+            )
         for role, tags in self._id_tags.items():
             if not tags:
                 raise EngineError(
@@ -498,6 +519,8 @@ class Engine:
             words += ["--edition", self.edition]
         if self._options.strict:
             words.append("--strict")
+        if self._options.may_test_public:
+            words.append(OPTION)
         return shlex.join(words)
 
 

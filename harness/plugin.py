@@ -65,6 +65,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add("--extended", action="store_true", help="also the sets beyond the official cases")
     add("--slow", action="store_true", help="also what lets much time pass in those sets")
+    add(
+        "--i-may-test-this",
+        action="store_true",
+        dest="may_test_public",
+        help="the CSMS need be neither on this machine nor in a private network",
+    )
     add("--known-failures", metavar="FILE", help="TOML list of cases that may fail for now")
     add("--reports", default="reports", metavar="DIR", help="where reports go (default: reports)")
     add(

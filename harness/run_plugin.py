@@ -192,6 +192,7 @@ class RunPlugin:
             workers=int(self._worker.get("workercount", 1)),
             leftovers=Path(option.reports) / "leftovers.jsonl",
             slow=option.slow or self._names_files_only(),
+            may_test_public=option.may_test_public,
         )
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         if threading.current_thread() is threading.main_thread():

@@ -18,8 +18,10 @@ from harness.cleanup import stop_leftover
 from harness.drivers.driver import Credentials, Driver, DriverError, NoDriver, ProvisioningError
 from harness.drivers.kinds import make_driver
 from harness.evidence import DEFAULT_BUDGET
+from harness.guards import NotOurs, guard
 from harness.leftovers import Journal, Ledger
 from harness.masking import Masker
+from harness.pacing import Pace
 from harness.pki import Kind
 from harness.process import StartError, SutProcess
 from harness.results import Finding, Severity
@@ -62,6 +64,8 @@ class System:
         leftovers: Path | None,
         is_first: bool,
         on_death: Callable[[SutProcess, str], None],
+        pace: Pace,
+        may_test_public: bool,
     ) -> None:
         """Prepare; nothing is started yet.
 
@@ -70,6 +74,8 @@ class System:
             leftovers: the journal of open transactions; None keeps none.
             is_first: of several workers, the one that speaks for all.
             on_death: told when the program ended by itself, and how.
+            pace: lets the messages of all charge points go.
+            may_test_public: the system need be neither here nor private.
         """
         self.masker = _masker_of(sut)
         self.driver: Driver = NoDriver()
@@ -84,6 +90,8 @@ class System:
         self.trust_anchors: str | None = None
         self._is_first = is_first
         self._on_death = on_death
+        self._pace = pace
+        self._may_test_public = may_test_public
         self._exits = AsyncExitStack()
 
     async def __aenter__(self) -> System:
@@ -93,6 +101,7 @@ class System:
             EngineError: any of it cannot be done.
         """
         try:
+            await self._guard()
             await self._make_pki()
             await asyncio.gather(self._start(), self._make_keys())
             await self._reach()
@@ -165,6 +174,7 @@ class System:
             on_call=on_call,
             is_active=is_active,
             open_timeout_s=self._sut.budgets[DEFAULT_BUDGET].limit_s,
+            pace=self._pace.turn,
             endpoints={
                 profile: self._endpoint(credentials, profile)
                 for profile in access.endpoints
@@ -217,6 +227,14 @@ class System:
     def log_offset(self) -> int:
         """Return where the program's log ends now; 0 where it is not ours to start."""
         return self.process.log_offset() if self.process is not None else 0
+
+    async def _guard(self) -> None:
+        if self._may_test_public:
+            return
+        try:
+            await guard(self._sut)
+        except NotOurs as error:
+            raise EngineError(str(error)) from error
 
     async def _make_pki(self) -> None:
         """Write what the program reads of the run's PKI; read whom charge points trust."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -94,6 +94,7 @@ class Station:
         open_timeout_s: float = 30.0,
         on_notice: Callable[[str], None] | None = None,
         endpoints: Mapping[int, Endpoint] | None = None,
+        pace: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Make a station that is not connected yet.
 
@@ -105,6 +106,8 @@ class Station:
             on_notice: told what somebody in front of the charge point would notice.
             endpoints: by security profile, where the model goes when it changes its profile; one
                 that is not there is served where the station connects now.
+            pace: waited for before a connection is opened and before each message is written;
+                the event of the message is younger than that wait.
         """
         self.charge_point = charge_point
         self.endpoint = endpoint
@@ -114,6 +117,7 @@ class Station:
         self._on_call = on_call
         self._on_notice = on_notice
         self._open_timeout_s = open_timeout_s
+        self._pace = pace
         self._connection: Connection | None = None
         self.connections = 0
         self._life: asyncio.Task[None] | None = None
@@ -149,6 +153,8 @@ class Station:
         if self._life is not None and not self._life.done():
             raise LocalProtocolError(f"{self.endpoint.identity} is connected already")
         self.connections += 1
+        if self._pace is not None:
+            await self._pace()
         try:
             connection = await open_connection(
                 self.endpoint,
@@ -318,6 +324,8 @@ class Station:
                     await connection.close()
                     event = None
                 else:
+                    if self._pace is not None:
+                        await self._pace()
                     event = await connection.send(outgoing.text, partial(self._note, outgoing))
                 self._outbox.popleft()
                 if outgoing.written is not None and not outgoing.written.done():
