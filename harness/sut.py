@@ -26,7 +26,6 @@ from harness.drivers.reading import DriverReader
 from harness.masking import TELLS_SECRET
 from harness.model import NEWEST_EDITION, Json
 from harness.pacing import Limits
-from harness.pacing import Limits
 from harness.pki import FILES, Pki
 from harness.sut_access import AccessReader, hosts_of, numbered
 from harness.sut_file import Place, SutError, SutFile, suts_directory
@@ -124,7 +123,6 @@ class SystemUnderTest:
     budgets: Mapping[str, Budget] = field(default_factory=dict)
     action_timeout_s: float = 30.0
     limits: Limits = field(default_factory=Limits)
-    limits: Limits = field(default_factory=Limits)
     declaration: Declaration = field(default_factory=Declaration)
     pki_files: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
@@ -147,7 +145,6 @@ class SystemUnderTest:
             "variables": dict(self.variables),
             "budgets": {name: asdict(budget) for name, budget in self.budgets.items()},
             "action_timeout_s": self.action_timeout_s,
-            "limits": asdict(self.limits),
             "limits": asdict(self.limits),
             "pics": self.declaration.settings(),
         }
@@ -225,7 +222,6 @@ class _Reader:
             variables=_defaults(declaration) | cast("dict[str, Json]", variables),
             budgets=self._budgets(),
             action_timeout_s=float(cast(float, content.get("action_timeout_s", 30.0))),
-            limits=Limits(**self._mapping("limits")),  # type: ignore[arg-type]  # as the schema says
             limits=Limits(**self._mapping("limits")),  # type: ignore[arg-type]  # as the schema says
             declaration=declaration,
             pki_files=tuple(
