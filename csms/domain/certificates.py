@@ -252,18 +252,22 @@ class InstalledCertificate:
 # --- names ----------------------------------------------------------------------------------
 
 
-def own_names(charge_point: ChargePoint, certificate_name: str | None) -> frozenset[str]:
+def own_names(
+    charge_point: ChargePoint, certificate_name: str | None, *, must_be_proven: bool = False
+) -> frozenset[str]:
     """Return the common names a certificate of this charge point may have (CS-SEC-05).
 
     The whitepaper wants the serial number, which need not be the identity of the URL.
+
+    Args:
+        charge_point: with what it said of itself.
+        certificate_name: one the operator expects.
+        must_be_proven: leave out what anybody may have said (security profile 0).
     """
-    boot = charge_point.boot
-    candidates = (
-        charge_point.identity,
-        boot.charge_point_serial_number,
-        boot.charge_box_serial_number,
-        certificate_name,
-    )
+    candidates = [charge_point.identity, certificate_name]
+    if charge_point.is_boot_proven or not must_be_proven:
+        boot = charge_point.boot
+        candidates += [boot.charge_point_serial_number, boot.charge_box_serial_number]
     return frozenset(name for name in candidates if name)
 
 

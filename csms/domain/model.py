@@ -54,6 +54,7 @@ class ChargePoint:
         credential: opaque verifier text of `csms.credentials`; None for an open station.
         heartbeat_interval_s: overrides the CSMS-wide interval.
         boot: the last BootNotification's content.
+        is_boot_proven: whoever sent it had proven to be the charge point (security profile 1 to 3).
         booted_at: when that came; None before the first.
         accepted_at: when a BootNotification was last answered Accepted. Only then does the
             charge point know; the operator's decision alone is not enough.
@@ -71,6 +72,7 @@ class ChargePoint:
     registered_at: datetime
     updated_at: datetime
     boot: BootInformation = BootInformation()
+    is_boot_proven: bool = False
     booted_at: datetime | None = None
     accepted_at: datetime | None = None
     last_seen_at: datetime | None = None

@@ -111,6 +111,6 @@ class ClientCertificateCheck:
         return name_problem(
             common_name=common_name(certificate.subject),
             organisations=organisations(certificate.subject),
-            names=own_names(charge_point, charge_point.certificate_name),
+            names=own_names(charge_point, charge_point.certificate_name, must_be_proven=True),
             organisation=self._organisation,
         )

@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, select, update
 
+from csms.domain.certificates import IssuedState
 from csms.domain.model import (
     BootInformation,
     ChargePoint,
@@ -183,16 +184,21 @@ def withdraw_target(connection: Connection, identity: str, *, target: int, was: 
 
 
 def remove(connection: Connection, identity: str) -> bool:
-    """Forget a charge point and what it holds; its transactions and history stay."""
+    """Forget a charge point and what it holds; transactions, history and revocations stay."""
     for table in (
         connectors,
         capabilities,
         local_lists,
         local_list_entries,
-        issued_certificates,  # those of our own authority open no door any more
         installed_certificates,
     ):
         connection.execute(delete(table).where(table.c.identity == identity))
+    connection.execute(  # those of our own authority open no door any more
+        delete(issued_certificates).where(
+            issued_certificates.c.identity == identity,
+            issued_certificates.c.state != IssuedState.REVOKED.value,
+        )
+    )
     result = connection.execute(delete(charge_points).where(charge_points.c.identity == identity))
     return result.rowcount > 0
 
@@ -204,8 +210,11 @@ def record_boot(
 
     The connectors' statuses are stale from now on (CS-BOOT-09).
     """
-    values = {"of_identity": identity, "boot": asdict(boot), "booted_at": at}
-    connection.execute(_BOOT, values)
+    known = get(connection, identity)
+    if known is None:
+        return None
+    said = {**asdict(boot), "is_proven": known.security_profile > 0}
+    connection.execute(_BOOT, {"of_identity": identity, "boot": said, "booted_at": at})
     connection.execute(_ACCEPTED, {"of_identity": identity, "at": at})
     connection.execute(_STALE, {"of_identity": identity})
     return get(connection, identity)
@@ -246,6 +255,8 @@ def connection_events(
 
 
 def _charge_point(row: Row[Any]) -> ChargePoint:
+    boot = dict(row.boot or {})
+    is_boot_proven = boot.pop("is_proven", False)
     return ChargePoint(
         identity=row.identity,
         registration=RegistrationStatus(row.registration),
@@ -253,7 +264,8 @@ def _charge_point(row: Row[Any]) -> ChargePoint:
         heartbeat_interval_s=row.heartbeat_interval_s,
         registered_at=row.registered_at,
         updated_at=row.updated_at,
-        boot=BootInformation(**row.boot) if row.boot else BootInformation(),
+        boot=BootInformation(**boot),
+        is_boot_proven=is_boot_proven,
         booted_at=row.booted_at,
         accepted_at=row.accepted_at,
         last_seen_at=row.last_seen_at,

@@ -95,6 +95,15 @@ def test_names_are_identity_serial_numbers_and_what_the_operator_says() -> None:
     assert own_names(_charge_point(charge_point_serial_number=""), None) == {"CP1"}
 
 
+def test_names_told_without_proof_are_left_out_where_that_matters() -> None:
+    """What a charge point said in security profile 0 anybody may have said."""
+    charge_point = _charge_point(charge_point_serial_number="S1")
+    assert own_names(charge_point, "NAME", must_be_proven=True) == {"CP1", "NAME"}
+
+    proven = replace(charge_point, is_boot_proven=True)
+    assert own_names(proven, "NAME", must_be_proven=True) == {"CP1", "NAME", "S1"}
+
+
 @pytest.mark.parametrize(
     ("common_name", "organisations", "organisation", "is_good"),
     [

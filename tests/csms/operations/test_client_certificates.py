@@ -14,7 +14,7 @@ from csms.domain.model import BootInformation, ChargePoint
 from csms.operations.certificate_signing import CertificateSigning
 from csms.operations.client_certificates import ClientCertificateCheck
 from csms.pki.authority import CertificateAuthority, RootKind, SignatureForm
-from csms.pki.certificates import read_chain
+from csms.pki.certificates import facts, read_chain, read_der, write_chain
 from csms.storage import charge_points, issued_certificates
 from tests.csms.operations.rig import Rig
 from tests.csms.pki import material
@@ -39,10 +39,17 @@ class Doorkeeper:
         )
         self.signing = CertificateSigning(rig.store, self.authority, NoEvents(), rig.now)
 
-    async def register(self, identity: str, **boot: str) -> ChargePoint:
-        """Make a charge point known."""
+    async def register(self, identity: str, *, profile: int = 3, **boot: str) -> ChargePoint:
+        """Make a charge point known, that booted with a security profile."""
         write = self._rig.store.write
-        await write(partial(charge_points.register, identity=identity, at=self._rig.now()))
+        await write(
+            partial(
+                charge_points.register,
+                identity=identity,
+                at=self._rig.now(),
+                security_profile=profile,
+            )
+        )
         found = await write(
             partial(
                 charge_points.record_boot,
@@ -183,7 +190,7 @@ async def test_certificate_that_anybody_could_ask_for_opens_no_door(
     rig: Rig, keeper: Doorkeeper
 ) -> None:
     """Asked for in profile 0; asking again as who one is makes it good."""
-    await keeper.register("CP1")
+    await keeper.register("CP1", profile=0)
     commanding = rig.commanding
     await keeper.signing.start(commanding)
     csr = material.csr(material.ec_key(1))
@@ -252,6 +259,59 @@ async def test_foreign_certificate_is_held_to_its_name(
     )
 
     assert (refusal is None) == is_good
+
+
+async def test_serial_number_counts_once_it_was_told_with_proof(
+    rig: Rig, keeper: Doorkeeper
+) -> None:
+    """Anybody may say anything in security profile 0; the next boot with proof puts it right."""
+    await keeper.register("CP1", profile=0, charge_point_serial_number="SERIAL")
+    found = await rig.store.write(
+        partial(charge_points.change, identity="CP1", security_profile=3, at=rig.now())
+    )
+    assert found is not None
+    check = keeper.check(trusts_others=True)
+    assert await check.refusal(_foreign("SERIAL"), found) is not None
+    assert await check.refusal(_foreign("CP1"), found) is None
+
+    proven = await keeper.register("CP1", charge_point_serial_number="SERIAL")
+
+    assert await check.refusal(_foreign("SERIAL"), proven) is None
+
+
+async def test_revoked_stays_revoked_when_its_charge_point_is_removed(
+    rig: Rig, keeper: Doorkeeper
+) -> None:
+    """Of another authority, too: by its name alone it would be good again."""
+    charge_point = await keeper.register("CP1")
+    der = _foreign("CP1")
+    certificate = read_der(der)
+    record_id = await rig.store.write(
+        partial(
+            issued_certificates.begin,
+            identity="CP1",
+            facts=facts(certificate),
+            common_name="CP1",
+            chain=write_chain([certificate]),
+            at=rig.now(),
+        )
+    )
+    await rig.store.write(
+        partial(
+            issued_certificates.revoke,
+            identity="CP1",
+            record_id=record_id,
+            reason="stolen",
+            at=rig.now(),
+        )
+    )
+    check = keeper.check(trusts_others=True)
+    assert await check.refusal(der, charge_point) == "the certificate is revoked"
+
+    await rig.store.write(partial(charge_points.remove, identity="CP1"))
+    again = await keeper.register("CP1")
+
+    assert await check.refusal(der, again) == "the certificate is revoked"
 
 
 async def test_any_organisation_where_none_is_set(keeper: Doorkeeper) -> None:
