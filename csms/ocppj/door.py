@@ -180,16 +180,24 @@ class Door:
         return admitted
 
     async def is_still_right(self, admitted: Admitted, charge_point: ChargePoint) -> bool:
-        """Tell whether what was admitted holds after an operator decided something."""
+        """Tell whether what was admitted holds after something was decided about who may come in.
+
+        Raises:
+            StorageError: it cannot be told now.
+            TooBusy: it cannot be told now.
+        """
         if admitted.profile not in (
             charge_point.security_profile,
             charge_point.target_security_profile,
         ):
             return False
-        certificate = admitted.visitor.certificate
-        if admitted.profile != 3 or certificate is None or self._certificates is None:
+        visitor, was = admitted.visitor, admitted.charge_point
+        if admitted.profile in admission.WITH_PASSWORD:
+            is_same = was is not None and was.credential == charge_point.credential
+            return is_same or await self._is_password_right(visitor, charge_point)
+        if admitted.profile != 3 or visitor.certificate is None or self._certificates is None:
             return True
-        return await self._certificates.refusal(certificate, charge_point) is None
+        return await self._certificates.refusal(visitor.certificate, charge_point) is None
 
     async def _admit(self, visitor: Visitor) -> Admitted | Refusal:
         charge_point = await self._store.read(partial(charge_points.get, identity=visitor.identity))
@@ -222,13 +230,7 @@ class Door:
         if charge_point is None:
             raise AssertionError("nothing can be proven to be an unknown charge point's")
         if proof is Proof.PASSWORD:
-            password = password_of(visitor.authorization, visitor.identity)
-            verifier = charge_point.credential
-            if (
-                password is None
-                or verifier is None
-                or not await self._credentials.check(verifier, password)
-            ):
+            if not await self._is_password_right(visitor, charge_point):
                 self._note(visitor, CREDENTIALS, "wrong credentials")
                 return Refusal(HTTPStatus.UNAUTHORIZED, "wrong credentials")
             return None
@@ -239,6 +241,13 @@ class Door:
             return None
         self._note(visitor, CERTIFICATE, reason)
         return Refusal(HTTPStatus.FORBIDDEN, "this certificate is not this charge point's")
+
+    async def _is_password_right(self, visitor: Visitor, charge_point: ChargePoint) -> bool:
+        password = password_of(visitor.authorization, visitor.identity)
+        verifier = charge_point.credential
+        if password is None or verifier is None:
+            return False
+        return await self._credentials.check(verifier, password)
 
     async def _register(self, admitted: Admitted) -> Admitted:
         if self._unknown is None:

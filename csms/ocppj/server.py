@@ -232,14 +232,17 @@ class OcppServer:
 
         One that has another security profile is closed; failed attempts are forgotten.
         """
-        self._decisions += 1
         self._door.forgive(charge_point.identity)
+        self._end_other_profiles(charge_point, "another security profile was decided")
+
+    def _end_other_profiles(self, charge_point: ChargePoint, reason: str) -> None:
+        self._decisions += 1
         session = self.registry.get(charge_point.identity)
         if session is not None and session.security_profile not in (
             charge_point.security_profile,
             charge_point.target_security_profile,
         ):
-            self.disconnect(charge_point.identity, "another security profile was decided")
+            self.disconnect(charge_point.identity, reason)
 
     def disconnect(self, identity: str, reason: str = "") -> bool:
         """Close a charge point's connection; False when there is none."""
@@ -294,6 +297,9 @@ class OcppServer:
         admitted = await self._door.welcome(ours.admitted)
         if isinstance(admitted, Refusal):
             return _refused(connection, admitted)
+        if admitted is not ours.admitted and admitted.charge_point is not None:
+            # Raised: the old profile is refused from now on, also to who has come in with it.
+            self._end_other_profiles(admitted.charge_point, "its security profile was raised")
         ours.admitted = admitted
         return None
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import Connection
 
 from csms import credentials
-from csms.credentials import CredentialError
+from csms.credentials import CredentialError, TooBusy
 from csms.domain.admission import OVER_TLS, WITH_PASSWORD
 from csms.domain.model import ChargePoint
 from csms.storage import charge_points, meter_values, statuses
@@ -163,6 +163,7 @@ async def _decide(
     """Store what the body says; return the charge point, and whether it is new."""
     changes = await _changes(body, services)
     async with services.credential_locks.of(identity):  # a key change under way settles first
+        was = await services.store.read(partial(charge_points.get, identity=identity))
         charge_point, is_new = await services.store.write(
             partial(
                 _store,
@@ -177,9 +178,35 @@ async def _decide(
     if charge_point is None:
         raise unknown_charge_point(identity)
     services.ocpp.hold_to_profile(charge_point)
+    session = services.ocpp.registry.get(identity)
+    if (
+        was is not None
+        and session is not None
+        and session.security_profile in WITH_PASSWORD
+        and not await _is_same_secret(body, changes, was, services)
+    ):  # whoever came with the old one may have stolen it
+        services.ocpp.disconnect(identity, "another key or password was decided")
     if "registration" in changes:
         services.ocpp.set_registration(identity, charge_point.registration)
     return charge_point, is_new
+
+
+async def _is_same_secret(
+    body: ChargePointBody, changes: Changes, was: ChargePoint, services: Services
+) -> bool:
+    """Tell whether the body leaves the key or password as it was."""
+    if "credential" not in changes:
+        return True
+    if was.credential is None or credentials.newest(was.credential) != was.credential:
+        return False  # while a key change is open nobody knows which of two it came with
+    try:
+        if body.authorization_key is not None:
+            key = bytes.fromhex(body.authorization_key)
+            return credentials.verify(was.credential, key, encoding="raw_from_hex")
+        password = (body.password or "").encode()
+        return await services.credentials.check(was.credential, password)
+    except TooBusy:
+        return False
 
 
 def _store(

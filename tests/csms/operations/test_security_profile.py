@@ -2,11 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from websockets.exceptions import InvalidStatus
 
+from csms import credentials
+from csms.ocppj.door import Admitted, Refusal
+from csms.storage import charge_points
 from tests.csms.conftest import TOKEN, _settings
 from tests.csms.doors import KEY, Doors
 from tests.csms.web.stations import Station
@@ -368,3 +374,141 @@ async def test_open_station_gets_a_key_and_then_a_profile(doors: Doors, identity
     assert await doors.status(identity, 1) == 101
     assert await doors.profiles(identity) == (1, None)
     assert await doors.status(identity, 0) == 401
+
+
+# --- what is decided while somebody is at the door ------------------------------------------------
+
+
+class Held:
+    """Holds the first visitor who was admitted, right before the upgrade."""
+
+    def __init__(self, doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_held, self._go_on = asyncio.Event(), asyncio.Event()
+        self._welcome = doors.system.ocpp._door.welcome
+        monkeypatch.setattr(doors.system.ocpp._door, "welcome", self._hold)
+
+    async def _hold(self, admitted: Admitted) -> Admitted | Refusal:
+        answer = await self._welcome(admitted)
+        if not self.is_held.is_set():
+            self.is_held.set()
+            await self._go_on.wait()
+        return answer
+
+    def let_go(self) -> None:
+        """Let the first one go on."""
+        self._go_on.set()
+
+
+async def test_raised_profile_counts_for_who_is_at_the_door_already(
+    doors: Doors, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody without the key takes the connection of who just proved to have it."""
+    await doors.put(identity)
+    await doors.system.ocpp._store.write(
+        partial(
+            charge_points.change,
+            identity=identity,
+            credential=credentials.for_key(KEY),
+            at=datetime.now(UTC),
+        )
+    )
+    held = Held(doors, monkeypatch)
+    thief = asyncio.create_task(doors.come(identity, 0))
+    await held.is_held.wait()
+
+    honest = await booted(doors, identity, 1)
+    held.let_go()
+    code, _ = await (await thief).closed()
+
+    assert code == 1008
+    assert (await honest.boot())["status"] == "Accepted"
+
+
+async def test_raised_profile_ends_the_connection_of_before(doors: Doors, identity: str) -> None:
+    """It is not merely replaced: whoever has it is refused from now on."""
+    await doors.put(identity, authorizationKey=KEY)
+    old = await booted(doors, identity, 1)
+    await doors.raise_profile(identity, 2)
+
+    await booted(doors, identity, 2)
+
+    assert (await old.closed())[0] == 1008
+    assert await doors.status(identity, 1) == 403
+
+
+@pytest.mark.parametrize("body", [{"authorizationKey": "cc" * 20}, {"password": "correct horse"}])
+@pytest.mark.parametrize("profile", [1, 2])
+async def test_new_secret_ends_the_connection_of_the_old_one(
+    doors: Doors, identity: str, profile: int, body: dict[str, Any]
+) -> None:
+    """Whoever stole the old one is out, at once."""
+    await doors.put(identity, authorizationKey=KEY, securityProfile=profile)
+    thief = await booted(doors, identity, profile)
+
+    await doors.put(identity, **body)
+
+    assert (await thief.closed())[0] == 1008
+    assert await doors.status(identity, profile) == 401
+
+
+@pytest.mark.parametrize("body", [{"authorizationKey": KEY}, {"heartbeatInterval": 60}])
+async def test_same_secret_again_disturbs_nobody(
+    doors: Doors, identity: str, body: dict[str, Any]
+) -> None:
+    """Provisioning may be repeated."""
+    await doors.put(identity, authorizationKey=KEY)
+    station = await booted(doors, identity, 1)
+
+    await doors.put(identity, **body)
+
+    assert (await station.boot())["status"] == "Accepted"
+
+
+async def test_new_secret_counts_for_who_is_at_the_door_already(
+    doors: Doors, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Admitted with the old one is not admitted any more."""
+    await doors.put(identity, authorizationKey=KEY)
+    held = Held(doors, monkeypatch)
+    thief = asyncio.create_task(doors.come(identity, 1))
+    await held.is_held.wait()
+
+    await doors.put(identity, authorizationKey="cc" * 20)
+    held.let_go()
+
+    assert (await (await thief).closed())[0] == 1008
+
+
+async def test_same_secret_again_lets_in_who_is_at_the_door(
+    doors: Doors, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its verifier is another one, the secret is not."""
+    await doors.put(identity, authorizationKey=KEY)
+    held = Held(doors, monkeypatch)
+    coming = asyncio.create_task(doors.come(identity, 1))
+    await held.is_held.wait()
+
+    await doors.put(identity, authorizationKey=KEY)
+    held.let_go()
+
+    assert (await (await coming).boot())["status"] == "Accepted"
+
+
+async def test_serial_number_told_without_proof_is_no_name_at_the_door(
+    doors: Doors, identity: str
+) -> None:
+    """In profile 0 anybody may have said it, to come in later with a certificate of that name."""
+    await doors.put(identity)
+    open_station = await doors.come(identity, 0)
+    await open_station.call(
+        "BootNotification",
+        {
+            "chargePointVendor": "V",
+            "chargePointModel": "M",
+            "chargePointSerialNumber": f"{identity}-SERIAL",
+        },
+    )
+    await doors.put(identity, securityProfile=3)
+
+    with pytest.raises(InvalidStatus, match="403"):
+        await doors.come(identity, 3, certificate=f"{identity}-SERIAL")
