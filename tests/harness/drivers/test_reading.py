@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from textwrap import dedent, indent
 
 import pytest
 
 from harness.drivers.command import CommandDriver, CommandDriverSpec
-from harness.drivers.driver import NoDriver
+from harness.drivers.driver import NoDriver, Operation, Outcome
 from harness.drivers.http import HttpDriver
 from harness.drivers.http_spec import HttpDriverSpec
 from harness.drivers.kinds import DriverSpec, make_driver
@@ -220,3 +221,32 @@ async def test_each_kind_makes_its_driver(tmp_path: Path) -> None:
         driver = make_driver(read(tmp_path, text), timeout_s=1.0)
         assert type(driver) is kind
         await driver.close()
+
+
+def test_the_reference_shows_what_can_be_read(tmp_path: Path) -> None:
+    """Every section of the reference's examples is one that a file may have."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "drivers.md").read_text()
+    examples = re.findall(r"```yaml\ndriver:\n(.*?)```", page, re.DOTALL)
+    tags = "id_tags: {valid: [TAG1], blocked: [TAG2]}\n"
+    kinds = []
+    for example in examples:
+        path = tmp_path / "sut.yaml"
+        path.write_text(LEAST.replace("id_tags: {valid: [TAG1]}\n", tags) + example)
+        kinds.append(type(load(path, run_dir=tmp_path, environment={}).driver))
+
+    assert kinds == [HttpDriverSpec, HttpDriverSpec, PythonDriverSpec, CommandDriverSpec]
+
+
+async def test_the_class_of_the_reference_works(tmp_path: Path) -> None:
+    """Its example is a driver as it stands."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "drivers.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "csms_driver.py").write_text(example)
+    spec = read(tmp_path, "kind: python\npath: csms_driver.py:Csms\noptions: {url: x}")
+    driver = make_driver(spec, timeout_s=1.0)
+    told = [
+        await driver.command("CP1", operation, {})
+        for operation in (Operation.RESET, Operation.RESERVE_NOW)
+    ]
+
+    assert [one.outcome for one in told] == [Outcome.DONE, Outcome.UNSUPPORTED]
