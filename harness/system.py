@@ -345,6 +345,9 @@ def _masker_of(sut: SystemUnderTest) -> Masker:
     for credentials in sut.identities:
         if credentials.password is not None:
             masker.add_credentials(credentials.identity, credentials.password)
+    for name, value in sut.variables.items():
+        if "password" in name and isinstance(value, str):
+            masker.add_key(value)  # such as `new_password`, where the file sets it
     masker.mask("")  # takes its time once, now, instead of while answers are measured
     return masker
 

@@ -421,7 +421,7 @@ async def test_roles_that_are_wrong_everywhere_are_told(tmp_path: Path) -> None:
         async with Engine(system(miniature, id_tags=tags), options(tmp_path)) as engine:
             run = await engine.run(cases)
 
-    (finding,) = [one for one in run.findings if one.rule == "sut.not-provisioned"]
+    (finding,) = [one for one in run.findings if one.rule == "provisioning.id_tag"]
     assert "role 'expired' got Accepted" in finding.message
 
 
@@ -516,6 +516,20 @@ async def test_nothing_secret_leaves_the_engine(tmp_path: Path) -> None:
 
     assert "password-1" not in repr(run)
     assert "*** told" in repr(run)
+
+
+async def test_a_password_among_the_variables_is_secret(tmp_path: Path) -> None:
+    """A file may set the password that TC_073 gives; the settings of the run do not show it."""
+    async with Miniature() as miniature:
+        sut = system(miniature, variables={"new_password": "zig-zag-plain-77"})
+        async with Engine(sut, options(tmp_path)) as engine:
+            run = engine.result()
+            told = [
+                engine.masker.mask(text) for text in ("zig-zag-plain-77", "emlnLXphZy1wbGFpbi03Nw")
+            ]
+
+    assert "zig-zag-plain-77" not in repr(run)
+    assert told == ["***", "***"]
 
 
 async def test_workers_have_their_own_shares(tmp_path: Path) -> None:
