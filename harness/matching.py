@@ -293,10 +293,10 @@ class _Matching:
         if check.operator is Operator.LEAF_CERTIFICATE:
             wanted = argument if isinstance(argument, dict) else {}
             for what, expected, actual in differences(wanted, value):
+                place = f"{path} ({what})"
+                words = expected + _source(check.argument, what.replace(" ", "_"))
                 self.mismatches.append(
-                    Mismatch(
-                        f"{path} ({what})", "leaf_certificate", expected, actual, check.position
-                    )
+                    Mismatch(place, "leaf_certificate", words, actual, check.position)
                 )
             return
         if check.operator in _EQUALITIES:
@@ -413,6 +413,13 @@ def look_up(root: object, path: str) -> object:
         else:
             return ABSENT
     return value
+
+
+def _source(argument: Json, name: str) -> str:
+    """Name the variable that a member of an argument came from: people may have to set it."""
+    written = argument.get(name) if isinstance(argument, dict) else None
+    is_variable = isinstance(written, str) and written.startswith("$")
+    return f" ({written})" if is_variable else ""
 
 
 def _json(value: object) -> Json:
