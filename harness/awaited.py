@@ -41,6 +41,7 @@ class Awaited:
         self.strays: list[Stray] = []
         self.misfits: dict[str, Arrival] = {}  # of the right action, by path of the receive step
         self.operator_of: dict[str, OperatorStep] = {}  # by path of the receive step
+        self._receive_of: dict[str, Receive] = {}  # by path of the operator step
         self._opened_by: dict[str, list[Receive]] = {}  # by path of the step that opens them
         self._open: list[Receive] = []
         self._pair(list(leaves(steps)))
@@ -54,11 +55,19 @@ class Awaited:
         self._open = [one for one in self._open if one.path != step.path]
 
     def take(
-        self, call: Call, event: int, fits: Callable[[Receive], bool] = lambda step: True
+        self,
+        call: Call,
+        event: int,
+        fits: Callable[[Receive], bool] = lambda step: True,
+        *,
+        is_last_meant: bool = False,
     ) -> Receive | None:
         """Give a CALL to the first open step that wants it; None when it is unasked.
 
         What has the action only, but does not fit, is unasked until `settle` says otherwise.
+
+        Args:
+            is_last_meant: of several that do not fit, the last one counts: a person tried again.
         """
         wanting = [step for step in self._open if step.action == call.action]
         for step in wanting:
@@ -67,9 +76,17 @@ class Awaited:
                 self.arrived[step.path] = Arrival(call, event)
                 return step
         for step in wanting[:1]:
+            if is_last_meant:
+                self.misfits[step.path] = Arrival(call, event)
             self.misfits.setdefault(step.path, Arrival(call, event))
         self.strays.append(Stray(call.action, event))
         return None
+
+    def forget_misfit(self, step: Receive, *, but: int | None) -> None:
+        """Forget what a person sent by mistake, unless it was meant; `but` is that event."""
+        misfit = self.misfits.get(step.path)
+        if misfit is not None and misfit.event != but:
+            del self.misfits[step.path]
 
     def settle(self, step: Receive) -> None:
         """Take what does not fit for the step's CALL, where nothing that fits came."""
@@ -77,6 +94,15 @@ class Awaited:
         if misfit is not None and step.path not in self.arrived:
             self.arrived[step.path] = misfit
             self.strays = [stray for stray in self.strays if stray.event != misfit.event]
+
+    def is_misfit(self, path: str, event: int) -> bool:
+        """Say whether a CALL has the action a step awaits, and nothing else that it should."""
+        misfit = self.misfits.get(path)
+        return misfit is not None and misfit.event == event
+
+    def receive_of(self, operator: OperatorStep) -> Receive | None:
+        """Return the step that awaits what an operator step asks for."""
+        return self._receive_of.get(operator.path)
 
     def _pair(self, steps: list[Step]) -> None:
         operators: list[OperatorStep] = []
@@ -87,6 +113,7 @@ class Awaited:
                 if asked is not None:
                     operators.remove(asked)
                     self.operator_of[step.path] = asked
+                    self._receive_of[asked.path] = step
                 opener = asked or cause or step
                 self._opened_by.setdefault(opener.path, []).append(step)
             elif isinstance(step, _CAUSES):

@@ -83,6 +83,9 @@ def masked(result: CaseResult, masker: Masker) -> CaseResult:
         driver_reports=tuple(
             replace(report, summary=masker.mask(report.summary)) for report in result.driver_reports
         ),
+        operator_answers=tuple(
+            replace(answer, words=masker.mask(answer.words)) for answer in result.operator_answers
+        ),
         sut_log=masker.mask(result.sut_log),
         reproduce=masker.mask(result.reproduce),
     )

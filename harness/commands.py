@@ -27,6 +27,7 @@ WORDS: Final = {
     Outcome.DONE: "succeeded",
     Outcome.REFUSED: "was refused",
     Outcome.UNSUPPORTED: "cannot do it",
+    Outcome.SKIPPED: "skipped it",
     Outcome.FAILED: "failed",
     Outcome.PENDING: "has not said anything yet",
 }
@@ -56,13 +57,13 @@ class Command:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the CSMS declined; an interface that broke says nothing about the CSMS."""
-        return self.outcome.outcome in (Outcome.REFUSED, Outcome.UNSUPPORTED)
+        """Whether nothing will come; an interface that broke says nothing about the CSMS."""
+        return self.outcome.outcome in (Outcome.REFUSED, Outcome.UNSUPPORTED, Outcome.SKIPPED)
 
     @property
     def is_unasked(self) -> bool:
         """Whether the driver had no way to ask: nothing will come of it."""
-        return self.outcome.outcome is Outcome.UNSUPPORTED
+        return self.outcome.outcome in (Outcome.UNSUPPORTED, Outcome.SKIPPED)
 
     def report(self) -> DriverReport:
         """Return what the report tells about it."""

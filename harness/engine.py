@@ -11,7 +11,7 @@ import logging
 import secrets
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,18 +33,20 @@ from harness.case_results import (
 )
 from harness.credential_changes import changes_credentials, keys_in
 from harness.drivers.driver import Credentials
-from harness.evidence import Settings, TagAnswer
+from harness.evidence import DEFAULT_BUDGET, Settings
 from harness.guards import OPTION
 from harness.judge_declaration import judge_declaration
 from harness.judge_run import judge_run
 from harness.lag import LagMonitor
 from harness.model import EDITIONS, Json, Scenario
 from harness.pacing import Pace, Room, connections_of
+from harness.leftovers import Ledger
 from harness.pki import PKI_VARIABLES
 from harness.pools import Lease, PoolError, Pools, names_used, roles_used, variable_of
 from harness.process import SutProcess
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
 from harness.runner import Runner
+from harness.provisioning import Doubts, Registry
 from harness.selection import decide, profiles_by_identity, select
 from harness.sut import SystemUnderTest
 from harness.system import EngineError, System
@@ -61,6 +63,7 @@ _SILENT_CASES: Final = 5  # after so many cases without any answer the rest is n
 _INTERRUPT_S: Final = 2.0
 _PASSWORD_BYTES: Final = 20  # the longest that an AuthorizationKey may be
 _DEATH_S: Final = 0.5  # how much later than its sockets a dying program is known to be dead
+_LONGEST_ASKING_S: Final = 10.0  # for one answer about a card that may be unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,8 @@ class RunOptions:
         may_test_public: somebody said that they may test what is neither here nor private.
     """
 
+        attendant: the person who acts in place of a driver's commands.
+        earlier: results of the part of this run that was before.
     run_dir: Path
     edition: str | None = None
     strict: bool = False
@@ -92,6 +97,8 @@ class RunOptions:
     may_test_public: bool = False
 
 
+    attendant: Attendant | None = None
+    earlier: Sequence[CaseResult] = ()
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """Return a new event loop, uvloop's where it is available."""
     if sys.platform != "win32":
@@ -143,6 +150,7 @@ class Engine:
             may_test_public=options.may_test_public,
         )
         self.masker = self._system.masker
+            attendant=options.attendant,
         self._lag = LagMonitor()
         self._pools = Pools(self._identities, self._id_tags)
         self._slots = asyncio.Semaphore(self._limits.cases(options.concurrency))
@@ -151,8 +159,9 @@ class Engine:
         self._reservation_ids = count(begin + options.worker * 100 + 1)
         self._running: dict[Runner, asyncio.Task[CaseResult]] = {}
         self._waiting: set[asyncio.Task[tuple[Lease, _Slot]]] = set()
-        self._cases: list[CaseResult] = []
-        self._tag_answers: list[TagAnswer] = []
+        self._cases: list[CaseResult] = list(options.earlier)
+        self._registry = Registry(sut, self._system.driver.cannot)
+        self._doubts = self._make_doubts()
         self._silent, self._silence = 0, ""
         self._exits = AsyncExitStack()
         self._started_at = datetime.now(UTC)
@@ -174,6 +183,8 @@ class Engine:
         await self._exits.enter_async_context(self._lag)
         return self
 
+        self._registry = Registry(self._sut, self._system.driver.cannot)
+        self._doubts = self._make_doubts()
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
@@ -240,11 +251,12 @@ class Engine:
         """Return what was found so far."""
         findings = [
             *self._system.findings,
+        cases, missing = self._registry.judge(self._cases)
             *self._system.remarks(),
-            *self._unknown_tags(),
-            *judge_run(self._cases),
+            *missing,
+            *self._judge_run(),
             *judge_declaration(
-                self._cases,
+                cases,
                 self._sut.declaration,
                 security_profiles=profiles_by_identity(self._sut),
             ),
@@ -257,7 +269,7 @@ class Engine:
             duration_s=monotonic_s() - self._started_s,
             sut_name=self._sut.name,
             edition=self.edition,
-            cases=tuple(self._cases),
+            cases=cases,
             findings=tuple(masked_finding(finding, self.masker) for finding in findings),
             settings=self.masker.mask_json(self._run_settings()),
             stopped=self.stopped,
@@ -288,7 +300,12 @@ class Engine:
                     self._waiting.discard(turn)
                 if self.stopped:
                     return without_run(scenario, Verdict.NOT_RUN, self.stopped)
-                return await self._run_leased(scenario, lease, slot)
+                result = await self._run_leased(scenario, lease, slot)
+            if self.stopped:
+                return result
+            return await self._doubts.look_into(
+                scenario, result, lease.credentials, earlier=self._cases
+            )
         except PoolError as error:
             return broken(scenario, "harness.pool", str(error))
         except (expressions.UnknownVariable, LocalProtocolError) as error:
@@ -315,7 +332,7 @@ class Engine:
 
     async def _run_leased(self, scenario: Scenario, lease: Lease, slot: _Slot) -> CaseResult:
         identity = lease.credentials.identity
-        wire = Wire(partial(self._system.note_open, identity))
+        wire = Wire(partial(self._note_frame, identity))
         if names_used(scenario) & PKI_VARIABLES:
             await asyncio.to_thread(self._sut.access.pki.variables)  # keys take their time
         runner = self._runner(scenario, lease, wire)
@@ -335,7 +352,6 @@ class Engine:
         finally:
             del self._running[runner]
         if result.verdict is not Verdict.NOT_RUN:
-            self._tag_answers += runner.tag_answers
             self._watch_silence(result, wire)
         return result
 
@@ -356,6 +372,11 @@ class Engine:
     async def _restored(
         self, scenario: Scenario, credentials: Credentials, runner: Runner, result: CaseResult
     ) -> CaseResult:
+    def _note_frame(self, identity: str, ledger: Ledger) -> None:
+        self._system.note_open(identity, ledger)
+        if self._options.attendant is not None:
+            self._options.attendant.changed()
+
         """Put back what the case changed of its identity, so that the next case finds it."""
         for secret in (*runner.secrets, *keys_in(result.events)):
             self.masker.add_key(secret)
@@ -450,6 +471,7 @@ class Engine:
 
     def _watch_silence(self, result: CaseResult, wire: Wire) -> None:
         """Stop when the Central System answers nothing any more: all else would fail alike."""
+            attendant=self._options.attendant,
         if wire.has_answers or result.verdict is Verdict.PASSED:
             self._silent, self._silence = 0, ""
             return
@@ -487,20 +509,6 @@ class Engine:
                     "workers; list more, or use fewer workers"
                 )
 
-    def _unknown_tags(self) -> list[Finding]:
-        """Name the roles whose cards got the same unexpected status wherever they were shown."""
-        found = []
-        for role in sorted({answer.role for answer in self._tag_answers}):
-            answers = [answer for answer in self._tag_answers if answer.role == role]
-            statuses = {answer.status for answer in answers}
-            if len(statuses) == 1 and not any(answer.is_expected for answer in answers):
-                message = (
-                    f"Every id tag of role {role!r} got {statuses.pop()} wherever it was shown. "
-                    f"Are the tags under `id_tags.{role}` provisioned in the Central System?"
-                )
-                found.append(Finding("sut.not-provisioned", Severity.WARNING, message))
-        return found
-
     def _run_settings(self) -> dict[str, object]:
         options = self._options
         return {
@@ -530,6 +538,36 @@ class _Slot:
     def __init__(self, slots: asyncio.Semaphore) -> None:
         self._slots = slots
         self._is_held = True
+    # --- what may not be registered ---------------------------------------------------------
+
+    def _make_doubts(self) -> Doubts:
+        return Doubts(
+            self._registry,
+            self._id_tags,
+            ask_cards=self._ask_cards,
+            is_let_in=self._is_let_in,
+        )
+
+    async def _ask_cards(self, id_tags: Sequence[str]) -> Mapping[str, str]:
+        """Ask about cards in a fresh session, on the charge point that rested longest."""
+        profile = next((one.security_profile for one in self._identities if not one.role), None)
+        limit_s = min(self._settings.limit_s(DEFAULT_BUDGET), _LONGEST_ASKING_S)
+        try:
+            async with (
+                self._pools.lease(frozenset(), profile=profile) as lease,
+                self._room.take(1),
+            ):
+                station = self._system.station(lease.credentials, Wire().record)
+                return await asking.ask_cards(
+                    station, id_tags, spec=self._sut.station, timeout_s=limit_s
+                )
+        except PoolError:
+            return {}
+
+    async def _is_let_in(self, credentials: Credentials) -> bool:
+        async with self._room.take(1):
+            return await asking.is_let_in(self._system.station(credentials, Wire().record))
+
 
     def release(self) -> None:
         """Let another case begin."""

@@ -37,6 +37,7 @@ from harness.results import (
     CaseResult,
     DriverReport,
     Finding,
+    OperatorAnswer,
     Severity,
     StepResult,
     Verdict,
@@ -64,15 +65,6 @@ class Settings:
     def limit_s(self, budget: str) -> float:
         """Return the limit of a budget, the general one where the name has none of its own."""
         return self.budgets.get(budget, self.budgets[DEFAULT_BUDGET]).limit_s
-
-
-@dataclass(frozen=True, slots=True)
-class TagAnswer:
-    """What the CSMS said about a card of a role, and whether that was expected."""
-
-    role: str
-    is_expected: bool
-    status: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +116,6 @@ class Evidence:
         self.judged_handshakes: set[int] = set()  # their steps say what they mean
         self.secrets: list[str] = []  # passwords that came up in the case
         self.superseded: set[int] = set()  # connections that another took the place of
-        self.tag_answers: list[TagAnswer] = []
         self.pings_s: list[float] = []
         self.own_timers_s = 0.0
         self.completed_s: float | None = None
@@ -192,21 +183,25 @@ class Evidence:
 
     def fits(self, step: Receive, payload: object, *, asked: datetime) -> bool:
         """Say whether a payload meets a step's rules, as far as can be told by now."""
+        return not self.mismatches(step, payload, asked=asked)
+
+    def mismatches(
+        self, step: Receive, payload: object, *, asked: datetime
+    ) -> tuple[matching.Mismatch, ...]:
+        """Return how a payload differs from a step's rules, as far as can be told by now."""
         if step.payload is None:
-            return True
-        scope, now = self.scope(step), datetime.now(UTC)
+            return ()
         try:
-            result = matching.match(
+            return matching.match(
                 step.payload,
                 payload,
-                variables=scope,
-                now=now,
+                variables=self.scope(step),
+                now=datetime.now(UTC),
                 gathered=self._gathered,
                 asked=asked,
-            )
+            ).mismatches
         except (expressions.UnknownVariable, expressions.BadExpression):
-            return True
-        return not matching.findings(result, rule="", severity=Severity.FAILURE)
+            return ()
 
     def hold(
         self,
@@ -284,14 +279,13 @@ class Evidence:
     def note_tag(
         self, payload: Mapping[str, Json], result: Mapping[str, object], found: tuple[Finding, ...]
     ) -> None:
-        """Remember what the CSMS thinks of a leased card, and ask whether it knows it at all."""
+        """Ask whether the CSMS knows a leased card at all, where it says that it does not."""
         tag, info = payload.get("idTag"), result.get("idTagInfo")
         role = self._roles.get(tag.casefold()) if isinstance(tag, str) else None
         if role is None or not isinstance(info, dict):
             return
         status = str(info.get("status"))
         wrong = [one for one in found if one.expected.startswith("$.idTagInfo.status")]
-        self.tag_answers.append(TagAnswer(role, not wrong, status))
         if wrong and status == "Invalid":
             hint = f" Is id tag {tag} ({role}) provisioned in the Central System?"
             findings = self.findings
@@ -318,6 +312,7 @@ class Evidence:
         lag_s: Callable[[float, float], float],
         warnings: Sequence[Finding],
         reports: tuple[DriverReport, ...],
+        answers: tuple[OperatorAnswer, ...] = (),
     ) -> CaseResult:
         """Judge the case and return all that is known about it.
 
@@ -356,11 +351,30 @@ class Evidence:
             exchanges=judged.exchanges,
             csms_calls=judged.csms_calls,
             driver_reports=reports,
+            operator_answers=answers,
             ping_round_trips_s=tuple(self.pings_s),
             started_at=observation.started_at,
             duration_s=monotonic_s() - observation.started_s,
             own_timers_s=self.own_timers_s,
             settle_s=observation.settle_s,
+        )
+
+    def so_far(self, *, identity: str, started_at: datetime | None = None) -> CaseResult:
+        """Return what the case has shown while it runs; it has no verdict yet."""
+        scenario = self.scenario
+        return CaseResult(
+            case_id=scenario.id,
+            title=scenario.title,
+            profile=scenario.profile,
+            requirement=scenario.requirement,
+            position=scenario.position,
+            case_set=scenario.case_set,
+            identity=identity,
+            verdict=Verdict.NOT_RUN,
+            findings=tuple(self.findings),
+            steps=tuple(self._step_result(step) for step in leaves(self.steps)),
+            events=tuple(self.wire.events),
+            started_at=started_at,
         )
 
     def _judge(

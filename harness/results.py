@@ -107,7 +107,7 @@ class DriverReport:
 
     Attributes:
         outcome: ``done``, ``refused`` (offline, unknown), ``unsupported`` (it has no way to ask),
-            ``failed`` (the interface itself broke) or ``pending`` (it had not said anything when
+            ``skipped`` (a person passed over it), ``failed`` (the interface itself broke) or ``pending`` (it had not said anything when
             the case ended).
         summary: its words, secrets masked.
     """
@@ -118,6 +118,25 @@ class DriverReport:
     summary: str
     started_at: datetime
     duration_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorAnswer:
+    """Something a person said or did at an operator step.
+
+    Attributes:
+        kind: ``wrong_press`` (a frame that another button sends), ``again``, ``this_is_it`` (the
+            system sends it so), ``not_me`` (nobody pressed that), ``pressed`` (and nothing comes),
+            ``skip``, ``cannot`` or ``deadline`` (nobody said anything in time).
+        words: the reason given, or what was explained about a wrong press.
+        event: index of the frame it is about, where there is one.
+    """
+
+    at: datetime
+    step: str
+    kind: str
+    words: str = ""
+    event: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +188,7 @@ class CaseResult:
     exchanges: tuple[Exchange, ...] = ()
     csms_calls: tuple[CsmsCall, ...] = ()
     driver_reports: tuple[DriverReport, ...] = ()
+    operator_answers: tuple[OperatorAnswer, ...] = ()
     ping_round_trips_s: tuple[float, ...] = ()
     started_at: datetime | None = None
     duration_s: float = 0.0

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 from harness.access import Access
+from harness.attendant import Attendant
 from harness.cleanup import clean_up
 from harness.connections import Connections, Shown, StepFailed
 from harness.drivers.driver import Credentials, Driver
-from harness.evidence import DEFAULT_BUDGET, Evidence, Observation, Settings, TagAnswer
-from harness.model import Json, Scenario
+from harness.evidence import DEFAULT_BUDGET, Evidence, Observation, Settings
+from harness.model import Json, Scenario, Step
 from harness.results import CaseResult, Finding, Severity
 from harness.steps import FINISHING_S, Steps
 from harness.wire import Wire, monotonic_s
@@ -49,6 +50,7 @@ class Runner:
         variables: Mapping[str, Json],
         id_tags: Mapping[str, str],
         lag_s: Callable[[float, float], float],
+        attendant: Attendant | None = None,
     ) -> None:
         """Prepare a run; nothing happens yet.
 
@@ -61,7 +63,9 @@ class Runner:
             variables: standard variables and those of the system-under-test file.
             id_tags: the leased tags by role, for words about cards that seem unknown.
             lag_s: longest lag of our loop between two monotonic moments.
+            attendant: the person who acts, where one does.
         """
+        self._attendant = attendant
         self._scenario = scenario
         self._settings = settings
         self._lag_s = lag_s
@@ -86,9 +90,13 @@ class Runner:
         self._interrupted = ""
 
     @property
-    def tag_answers(self) -> list[TagAnswer]:
-        """What the CSMS said about cards."""
-        return self._evidence.tag_answers
+    def scenario(self) -> Scenario:
+        """The case."""
+        return self._scenario
+
+    def so_far(self) -> CaseResult:
+        """Return what the case has shown until now."""
+        return self._evidence.so_far(identity=self._credentials.identity)
 
     @property
     def secrets(self) -> list[str]:
@@ -99,6 +107,11 @@ class Runner:
     def shown(self) -> Shown:
         """What the charge point proved itself with in the last connection that was accepted."""
         return self._steps.connections.shown
+
+    @property
+    def current(self) -> tuple[Step, float] | None:
+        """The step that runs, and since when (monotonic); None before and after all steps."""
+        return self._steps.current
 
     def interrupt(self, reason: str) -> None:
         """End the case soon: no more steps, no settling, a short clean-up."""
@@ -117,6 +130,8 @@ class Runner:
             on_settling: called when the last step is done: others may use the slot.
         """
         started_at, started_s = datetime.now(UTC), monotonic_s()
+        if self._attendant is not None:
+            self._steps.attendance = self._attendant.attend(self._credentials.identity, self)
         try:
             if not self._interrupted:
                 await self._walk_until_interrupted()
@@ -134,15 +149,17 @@ class Runner:
         finally:
             reports = await self._steps.commands.end()
             await self._shut_down()
-        awaited = self._steps.awaited
+        awaited, attendance = self._steps.awaited, self._steps.attendance
+        asked_for = {one.event for one in awaited.arrived.values()}
         return self._evidence.result(
             observation,
             identity=self._credentials.identity,
             # What came while it was awaited was asked for, whether its step was reached or not.
-            expected_calls={one.event for one in awaited.arrived.values()},
+            expected_calls=asked_for | set(attendance.mispresses if attendance else ()),
             lag_s=self._lag_s,
             warnings=[*self._steps.commands.differences(awaited), *warnings],
             reports=reports,
+            answers=attendance.end() if attendance else (),
         )
 
     async def _walk_until_interrupted(self) -> None:

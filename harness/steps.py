@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
+from harness.attendant import Attendance
 from harness.awaited import Arrival, Awaited, leaves
 from harness.commands import WORDS, Command, Commands
 from harness.connections import Connections, StepFailed
@@ -47,7 +48,7 @@ from harness.results import Severity
 from harness.wire import monotonic_s
 from simulator.client import Call, Station
 from simulator.errors import LocalProtocolError
-from simulator.trace import EventKind
+from simulator.trace import Event, EventKind
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Steps:
         self.connections = make_connections(self._on_call)
         self.awaited = Awaited(evidence.steps)
         self.commands = Commands(driver, self.station.endpoint.identity, evidence.wire)
+        self.attendance: Attendance | None = None  # of the person who acts, where one does
         self._settings = evidence.settings
         self._began = 0  # number of events when the step before began
         self._answered: set[int] = set()
@@ -89,8 +91,10 @@ class Steps:
         }
         self._early: dict[str, asyncio.Task[None]] = {}
         self._unanswered: list[Arrival] = []  # a `respond` step is to answer them
+        self._refusals: list[asyncio.Future[Event | None]] = []  # of what a person did not mean
         self._waiting_since: dict[str, float] = {}
 
+        self._ordered: dict[str, dict[str, Json]] = {}  # payloads, by path of the operator step
     async def run(self, step: Step) -> None:
         """Run one step and note what became of it.
 
@@ -138,7 +142,7 @@ class Steps:
         if is_interrupted:
             for early in self._early.values():
                 early.cancel()
-        await asyncio.gather(*self._early.values(), return_exceptions=True)
+        await asyncio.gather(*self._early.values(), *self._refusals, return_exceptions=True)
         for arrival in self.awaited.arrived.values():
             if arrival.event not in self._answered and self._can_answer(arrival):
                 self._answered.add(arrival.event)
@@ -146,6 +150,7 @@ class Steps:
 
     @property
     def station(self) -> Station:
+        self._disown()
         """The charge point whose connection counts."""
         return self.connections.station
 
@@ -162,6 +167,9 @@ class Steps:
                 self.commands.begin(step, payload)
             case Receive():
                 await self._receive(step)
+                if self.attendance is not None:
+                    self.attendance.asks(step, self.awaited.receive_of(step), payload)
+                self._ordered[step.path] = payload
             case Respond():
                 await self._respond(step)
             case Wait():
@@ -190,6 +198,27 @@ class Steps:
     # --- what the charge point sends --------------------------------------------------------
 
     async def _send(self, step: Send) -> None:
+    def _disown(self) -> None:
+        """Let nothing stand for an order that, as the driver tells, was not carried out.
+
+        A CSMS may ask on its own for what a step takes in any form: then the frame shows less
+        than the step is about.
+        """
+        for step in leaves(self._evidence.steps):
+            operator = self.awaited.operator_of.get(step.path)
+            arrival, command = self.awaited.arrived.get(step.path), self.commands.of(operator)
+            if operator is None or arrival is None or command is None:
+                continue
+            order, came = self._ordered[operator.path], arrival.call.payload
+            shows_order = not order or any(came.get(name) == one for name, one in order.items())
+            if _came_to_nothing(command) and not shows_order:
+                outcome = command.outcome
+                message = (
+                    f"A {operator.action} came, but nothing of what was ordered is in it, and "
+                    f"the driver {WORDS[outcome.outcome]}: {outcome.summary}"
+                )
+                self._evidence.fail(step, "request.not-observed", Severity.INCONCLUSIVE, message)
+
         scope = self._evidence.scope(step)
         payload = self._evidence.resolve_object(step.payload, scope)
         message_id = str(self._evidence.resolve(step.message_id, scope)) or str(uuid4())
@@ -307,11 +336,18 @@ class Steps:
     def _on_call(self, call: Call) -> bool:
         """Take a CALL that a step awaits; leave any other to the model, at once."""
         event = len(self._wire.events) - 1
-        step = self.awaited.take(call, event, lambda one: self._fits(one, call))
+        step = self.awaited.take(
+            call,
+            event,
+            lambda one: self._fits(one, call),
+            is_last_meant=self.attendance is not None,
+        )
         self._wire.wake()
         if step is None:
-            self._answered.add(event)  # by the model
-            return False
+            self._answered.add(event)
+            return self._decline_mispress(call, event)  # else the model answers
+        if self.attendance is not None and (operator := self.awaited.operator_of.get(step.path)):
+            self.attendance.came(operator)
         if step.path not in self._waiting_since:
             # Its turn has not come, but a charge point does not let the CSMS wait for that: some
             # answer nothing else meanwhile.
@@ -326,13 +362,52 @@ class Steps:
         order tells which is which.
         """
         command = self._command_of(step)
-        if command is None or step.path in self._in_groups:
+        if command is None:
+            return True
+        if self.attendance is not None:
+            return not self._mispress(command, step, call)
+        if step.path in self._in_groups:
             return True
         return self._evidence.fits(step, call.payload, asked=command.started_at)
 
     async def _receive(self, step: Receive) -> None:
         self._waiting_since.setdefault(step.path, monotonic_s())
         arrival = await self._arrival(step)
+    def _mispress(self, command: Command, step: Receive, call: Call) -> str:
+        """Explain why a person pressed something else; "" where the frame is to be judged."""
+        if self.attendance is None:
+            return ""
+        mismatches = self._evidence.mismatches(step, call.payload, asked=command.started_at)
+        return self.attendance.mispress(command.step, call.action, call.payload, mismatches)
+
+    def _decline_mispress(self, call: Call, event: int) -> bool:
+        """Tell the person of a frame that another button sends, and refuse it.
+
+        Returns:
+            Whether it is answered here.
+        """
+        if self.attendance is None:
+            return False
+        for path, operator in self.awaited.operator_of.items():
+            command, receive = self.commands.of(operator), self.awaited.receive_of(operator)
+            if command is None or command.ended_s is not None or path in self.awaited.arrived:
+                continue
+            if call.action != operator.action:
+                words = self.attendance.mispress(operator, call.action, call.payload, ())
+            elif receive is not None and self.awaited.is_misfit(path, event):
+                words = self._mispress(command, receive, call)
+            else:
+                continue
+            if words:
+                self.attendance.mispressed(operator, words, event)
+                refusal = self.attendance.refusal(call.action)
+                if refusal is None:
+                    return False
+                answer = self.station.answer(call, refusal)
+                self._refusals.append(asyncio.ensure_future(answer))
+                return True
+        return False
+
         if arrival is None:
             return
         early = self._early.pop(step.path, None)
@@ -353,11 +428,12 @@ class Steps:
                 waiting.append(inner)
             else:
                 await self.run(inner)
-        deadline_s = monotonic_s() + self._settings.action_timeout_s
         while waiting:
 
             def came() -> list[Receive]:
                 arrived = self.awaited.arrived
+            await self._patience(waiting)
+            deadline_s = monotonic_s() + self._settings.action_timeout_s
                 found = [one for one in waiting if one.path in arrived]  # used at once
                 return sorted(found, key=lambda one: arrived[one.path].event)
 
@@ -392,13 +468,11 @@ class Steps:
         def is_given_up() -> bool:
             if command is None or command.ended_s is None:
                 return False
-            return command.is_refused or step.optional or step.path in self.awaited.misfits
+            is_final = self.attendance is not None and self.attendance.is_final(command.step)
+            is_misfit = step.path in self.awaited.misfits
+            return command.is_refused or step.optional or is_misfit or is_final
 
-        if command is not None and self.commands.are_patient:
-            # A person takes the time that it takes: the wait begins when the step was done.
-            await self._wire.until(
-                lambda: is_over() or command.ended_s is not None, deadline_s=None
-            )
+        if await self._patience([step, *later]):
             deadline_s = max(deadline_s, monotonic_s() + time_s)
         await self._wire.until(lambda: is_over() or is_given_up(), deadline_s=deadline_s)
         if not is_over() and command is not None and command.ended_s is not None:
@@ -411,7 +485,10 @@ class Steps:
                 believed_s = max(command.ended_s, came_s) + self._settings.settle_s
             await self._wire.until(is_over, deadline_s=min(deadline_s, believed_s))
         self.awaited.end(step)
-        self.awaited.settle(step)
+        if self.attendance is not None and command is not None:
+            self.awaited.forget_misfit(step, but=self.attendance.meant(command.step))
+        if self.attendance is not None or not _came_to_nothing(command):
+            self.awaited.settle(step)
         arrival = self.awaited.arrived.get(step.path)
         if arrival is None and not step.optional:
             self._fail_missing(step, command)
@@ -421,6 +498,25 @@ class Steps:
     async def _take(self, step: Receive, arrival: Arrival) -> None:
         """Judge a CALL of the CSMS against its step and answer it, whatever it is like."""
         scope = self._evidence.scope(step)
+    async def _patience(self, waiting: Sequence[Receive]) -> bool:
+        """Wait until a person did something about one of these: that takes the time it takes.
+
+        Returns:
+            Whether somebody was waited for.
+        """
+        commands = [command for one in waiting if (command := self._command_of(one)) is not None]
+        if not commands or not self.commands.are_patient:
+            return False
+        await self._wire.until(
+            lambda: (
+                all(command.ended_s is not None for command in commands)
+                or any(one.path in self.awaited.arrived for one in waiting)
+                or self._is_offline
+            ),
+            deadline_s=None,
+        )
+        return True
+
         self._evidence.refer(arrival.event, step)
         command = self._command_of(step)
         self._evidence.hold(
@@ -479,8 +575,10 @@ class Steps:
             waited_s = self._settings.action_timeout_s
             message = f"{step.action} did not come within {waited_s:g} s.{instead}{said}"
             self._evidence.fail(step, "request.missing", Severity.FAILURE, message)
-            if outcome is not None:
+            if outcome is not None and self.attendance is None:  # a person who pressed is believed
                 message = (
+            if outcome is not None and self.attendance is not None:
+                message = f"{step.action} did not come: {outcome.summary}.{instead}"
                     f"The driver says that {step.action} succeeded, but no such request came: "
                     f"{outcome.summary}"
                 )
@@ -488,8 +586,9 @@ class Steps:
             return
         said = f": {outcome.summary}" if outcome.summary else ""
         message = (
-            f"{step.action} was not observed, and the driver {WORDS[outcome.outcome]}{said}."
+            f"{step.action} was not observed, and the {who} {WORDS[outcome.outcome]}{said}."
             + instead
+        who = "operator" if self.attendance is not None else "driver"
         )
         self._evidence.fail(step, "request.not-observed", Severity.INCONCLUSIVE, message)
 
@@ -541,3 +640,10 @@ class Steps:
                 break
             found.append(following)
         return found
+
+
+def _came_to_nothing(command: Command | None) -> bool:
+    """Say whether the driver told that an order was not carried out."""
+    if command is None or command.ended_s is None:
+        return False
+    return command.outcome.outcome is not Outcome.DONE

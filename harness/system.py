@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from harness.access import WITH_CERTIFICATE, WITH_PASSWORD, NoCertificate, Offer
+from harness.attendant import Attendant
 from harness.cleanup import stop_leftover
 from harness.drivers.driver import Credentials, Driver, DriverError, NoDriver, ProvisioningError
 from harness.drivers.kinds import make_driver
@@ -21,6 +22,7 @@ from harness.evidence import DEFAULT_BUDGET
 from harness.guards import NotOurs, guard
 from harness.leftovers import Journal, Ledger
 from harness.masking import Masker
+from harness.operator.spec import OperatorSpec
 from harness.pacing import Pace
 from harness.pki import Kind
 from harness.process import StartError, SutProcess
@@ -66,6 +68,7 @@ class System:
         on_death: Callable[[SutProcess, str], None],
         pace: Pace,
         may_test_public: bool,
+        attendant: Attendant | None = None,
     ) -> None:
         """Prepare; nothing is started yet.
 
@@ -86,6 +89,7 @@ class System:
         self._identities = identities
         self._id_tags = id_tags
         self._action_timeout_s = action_timeout_s
+        self._attendant = attendant
         self._journal = Journal(leftovers, sut.ocpp_url) if leftovers else None
         self.trust_anchors: str | None = None
         self._is_first = is_first
@@ -293,11 +297,17 @@ class System:
             await writer.wait_closed()
 
     async def _provision(self) -> None:
-        if self._sut.driver is None:
+        spec, inner = self._sut.driver, None
+        if spec is None and self._attendant is None:
             return
         timeout_s = self._action_timeout_s + _DRIVER_EXTRA_S
         try:
-            self.driver = make_driver(self._sut.driver, timeout_s=timeout_s, masker=self.masker)
+            if spec is not None and not (self._attendant and isinstance(spec, OperatorSpec)):
+                inner = make_driver(spec, timeout_s=timeout_s, masker=self.masker)
+            if self._attendant is not None:
+                self.driver = self._attendant.driver(inner)
+            elif inner is not None:
+                self.driver = inner
             self._exits.push_async_callback(self.driver.close)
             await self.driver.prepare(self._identities, self._id_tags)
         except (DriverError, ProvisioningError) as error:

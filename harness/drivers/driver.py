@@ -92,6 +92,7 @@ class Outcome(StrEnum):
     DONE = "done"
     REFUSED = "refused"  # the Central System declined: offline, unknown
     UNSUPPORTED = "unsupported"  # nothing was asked: no way to ask for it, or for this form of it
+    SKIPPED = "skipped"  # a person passed over it
     FAILED = "failed"  # the interface itself broke
     PENDING = "pending"  # nothing was said yet
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TypeAlias, assert_never
 
 from harness.drivers.command import CommandDriver, CommandDriverSpec
-from harness.drivers.driver import Driver, NoDriver
+from harness.drivers.driver import Driver, DriverError, NoDriver
 from harness.drivers.http import HttpDriver
 from harness.drivers.http_spec import HttpDriverSpec
 from harness.drivers.python import PythonDriver, PythonDriverSpec
 from harness.masking import Masker
+from harness.operator.spec import OperatorSpec
 
-DriverSpec: TypeAlias = HttpDriverSpec | PythonDriverSpec | CommandDriverSpec
+DriverSpec: TypeAlias = HttpDriverSpec | PythonDriverSpec | CommandDriverSpec | OperatorSpec
 
 
 def make_driver(
@@ -35,5 +36,8 @@ def make_driver(
             return PythonDriver(spec, timeout_s=timeout_s, masker=masker)
         case CommandDriverSpec():
             return CommandDriver(spec, timeout_s=timeout_s, masker=masker)
+        case OperatorSpec():
+            message = "a person acts (driver.kind: operator); use `preflight run` with one process"
+            raise DriverError(message)
         case _:
             assert_never(spec)

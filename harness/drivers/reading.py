@@ -20,6 +20,7 @@ from harness.drivers.http_spec import (
 from harness.drivers.kinds import DriverSpec
 from harness.drivers.python import PythonDriverSpec
 from harness.model import Json
+from harness.operator.spec import DEADLINE_S, OperatorSpec
 from harness.sut_file import Place, SutFile
 from harness.yaml_source import did_you_mean
 
@@ -77,6 +78,9 @@ class DriverReader:
                 return self._python(section)
             case "command":
                 return self._command_kind(section)
+            case "operator":
+                deadline_s = float(cast(float, section.get("deadline_s", DEADLINE_S)))
+                return OperatorSpec(deadline_s=deadline_s)
         return None
 
     # --- python and command -----------------------------------------------------------------
