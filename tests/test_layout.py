@@ -33,7 +33,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "csms/web/parameters.py": "tests/csms/web/test_paging.py",
     "harness/background.py": "tests/harness/test_plugin.py",
     "harness/cleanup.py": "tests/harness/test_engine.py",
-    "harness/commands.py": "tests/harness/test_runner.py",
     "harness/evidence.py": "tests/harness/test_runner.py",
     "harness/report/recorder.py": "tests/harness/test_plugin.py",
     "harness/report/trace.py": "tests/harness/test_report_directory.py",
