@@ -39,16 +39,20 @@ _MAY_TEST = click.option(
 
 
 class _Commands(click.Group):
-    """The commands of this file and the simulator's own, which loads only when it is called."""
+    """The commands of this file, and those of others, which load only when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted((*super().list_commands(ctx), "simulate"))
+        return sorted((*super().list_commands(ctx), "simulate", "compare"))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "simulate":
             from simulator.cli import simulate
 
             return simulate
+        if cmd_name == "compare":
+            from harness.comparison import cli as comparing
+
+            return comparing.compare
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> object:
