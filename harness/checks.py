@@ -339,10 +339,20 @@ SURROUNDINGS: Final[Mapping[str, CheckInfo]] = {
         Severity.INCONCLUSIVE,
     ),
     "sut.silent": CheckInfo("The CSMS goes on answering.", "our own", _WARNING),
-    "sut.not-provisioned": CheckInfo(
-        "The CSMS knows the cards of the system-under-test file.",
+    "provisioning.id_tag": CheckInfo(
+        "The CSMS knows the cards of the system-under-test file. Where it says Invalid of every "
+        "card of a role that has to be accepted, in a fresh session too, and the run's own driver "
+        "did not register them, cases that need them are inconclusive; one known card of the role "
+        "makes them failures again.",
         "system-under-test file, id_tags",
-        _WARNING,
+        Severity.INCONCLUSIVE,
+    ),
+    "provisioning.identity": CheckInfo(
+        "The CSMS lets the charge points of the system-under-test file in. One that the run's own "
+        "driver did not register, and that gets HTTP 401 or 404 each time it asks, makes its cases "
+        "inconclusive, but not those that are about connecting.",
+        "system-under-test file, identities",
+        Severity.INCONCLUSIVE,
     ),
     "declaration.not-kept": CheckInfo(
         "What is declared works: none of its cases fails.", "PICS", _WARNING

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, TypeVar
 
-from harness import expressions
+from harness import asking, expressions
 from harness.case_results import (
     broken,
     is_cut_off,
@@ -44,6 +44,7 @@ from harness.leftovers import Ledger
 from harness.pki import PKI_VARIABLES
 from harness.pools import Lease, PoolError, Pools, names_used, roles_used, variable_of
 from harness.process import SutProcess
+from harness.provisioning import Doubts, Registry
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
 from harness.runner import Runner
 from harness.provisioning import Doubts, Registry
@@ -61,6 +62,7 @@ _T = TypeVar("_T")
 
 _SILENT_CASES: Final = 5  # after so many cases without any answer the rest is not run
 _INTERRUPT_S: Final = 2.0
+_LONGEST_ASKING_S: Final = 10.0  # for one answer about a card that may be unknown
 _PASSWORD_BYTES: Final = 20  # the longest that an AuthorizationKey may be
 _DEATH_S: Final = 0.5  # how much later than its sockets a dying program is known to be dead
 _LONGEST_ASKING_S: Final = 10.0  # for one answer about a card that may be unknown
@@ -181,6 +183,8 @@ class Engine:
             raise EngineError(f"{reason}; choose another one") from error
         await self._exits.enter_async_context(self._system)
         await self._exits.enter_async_context(self._lag)
+        self._registry = Registry(self._sut, self._system.driver.cannot)
+        self._doubts = self._make_doubts()
         return self
 
         self._registry = Registry(self._sut, self._system.driver.cannot)
@@ -249,6 +253,7 @@ class Engine:
 
     def result(self) -> RunResult:
         """Return what was found so far."""
+        cases, missing = self._registry.judge(self._cases)
         findings = [
             *self._system.findings,
         cases, missing = self._registry.judge(self._cases)
@@ -520,6 +525,36 @@ class Engine:
             "action_timeout_s": self._settings.action_timeout_s,
             "milliseconds": self._sut.milliseconds,
         }
+
+    # --- what may not be registered ---------------------------------------------------------
+
+    def _make_doubts(self) -> Doubts:
+        return Doubts(
+            self._registry,
+            self._id_tags,
+            ask_cards=self._ask_cards,
+            is_let_in=self._is_let_in,
+        )
+
+    async def _ask_cards(self, id_tags: Sequence[str]) -> Mapping[str, str]:
+        """Ask about cards in a fresh session, on the charge point that rested longest."""
+        profile = next((one.security_profile for one in self._identities if not one.role), None)
+        limit_s = min(self._settings.limit_s(DEFAULT_BUDGET), _LONGEST_ASKING_S)
+        try:
+            async with (
+                self._pools.lease(frozenset(), profile=profile) as lease,
+                self._room.take(1),
+            ):
+                station = self._system.station(lease.credentials, Wire().record)
+                return await asking.ask_cards(
+                    station, id_tags, spec=self._sut.station, timeout_s=limit_s
+                )
+        except PoolError:
+            return {}
+
+    async def _is_let_in(self, credentials: Credentials) -> bool:
+        async with self._room.take(1):
+            return await asking.is_let_in(self._system.station(credentials, Wire().record))
 
     def _reproduce(self, scenario: Scenario) -> str:
         words = ["preflight", "run", scenario.position.file, "--sut", str(self._sut.path)]

@@ -33,6 +33,7 @@ from harness.judge_run import judge_run
 from harness.loader import States, library_directory, states_for
 from harness.model import CaseSet
 from harness.plugin import HarnessFault, ScenarioItem, near, scenario_items
+from harness.provisioning import Registry
 from harness.report.allure import AllureCase, AllureFiller
 from harness.report.directory import ALLURE_RESULTS, JUNIT, ReportsUnwritable, RunDirectory
 from harness.report.document import Known, Report, decode, encode
@@ -326,7 +327,10 @@ class RunPlugin:
         if sut.start is None:  # all workers met the same CSMS: judge what none of them saw alone
             findings = [one for one in findings if not one.rule.startswith("run.")]
             findings += judge_run(cases)
-        findings = [one for one in findings if not one.rule.startswith("declaration.")]
+        cases, missing = Registry(sut, lambda _: "").judge(cases)
+        whole = ("declaration.", "provisioning.")
+        findings = [one for one in findings if not one.rule.startswith(whole)]
+        findings += [*missing]
         findings += judge_declaration(
             cases, sut.declaration, security_profiles=profiles_by_identity(sut)
         )

@@ -42,7 +42,7 @@ FUNCTIONALITIES: Final = {
     Profile.REMOTE_TRIGGER: ("Remote Trigger", "Messages a charge point is asked for"),
     Profile.SECURITY: ("Security", "Profiles, certificates, events, logs"),
 }
-_NOT_PROVISIONED: Final = "sut.not-provisioned"  # explains failures that are no fault of the CSMS
+_NOT_PROVISIONED: Final = "provisioning."  # explains failures that are no fault of the CSMS
 _TONES: Final = {
     Readiness.NOT_READY: "failure",
     Readiness.NOT_SHOWN: "open",
@@ -222,7 +222,7 @@ def _is_open(case: OfficialCase) -> bool:
 def _caveats(
     report: Report, assessment: Assessment, declared: frozenset[str] | None, *, seen: int
 ) -> Iterator[str]:
-    yield from (one.message for one in report.run.findings if one.rule == _NOT_PROVISIONED)
+    yield from (one.message for one in report.run.findings if one.rule.startswith(_NOT_PROVISIONED))
     warned = assessment.tally().warned
     missing = [
         FUNCTIONALITIES[profile][0]

@@ -53,7 +53,7 @@ def test_a_tolerant_run_says_so() -> None:
 def test_cards_that_nobody_knows_are_told_on_the_first_page() -> None:
     """Most failures of such a run are none of the CSMS."""
     words = "Every id tag of role 'valid' got Invalid wherever it was shown."
-    finding = Finding("sut.not-provisioned", Severity.WARNING, words)
+    finding = Finding("provisioning.id_tag", Severity.WARNING, words)
 
     assert preview(replace(run(case()), findings=(finding,))).caveats[0] == words
 
