@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -81,6 +82,7 @@ class Steps:
         self.commands = Commands(driver, self.station.endpoint.identity, evidence.wire)
         self.attendance: Attendance | None = None  # of the person who acts, where one does
         self._settings = evidence.settings
+        self.current: tuple[Step, float] | None = None  # which step runs, and since when
         self._began = 0  # number of events when the step before began
         self._answered: set[int] = set()
         self._in_groups = {
@@ -90,11 +92,11 @@ class Steps:
             for inner in leaves(step.steps)
         }
         self._early: dict[str, asyncio.Task[None]] = {}
-        self._unanswered: list[Arrival] = []  # a `respond` step is to answer them
         self._refusals: list[asyncio.Future[Event | None]] = []  # of what a person did not mean
+        self._unanswered: list[Arrival] = []  # a `respond` step is to answer them
         self._waiting_since: dict[str, float] = {}
-
         self._ordered: dict[str, dict[str, Json]] = {}  # payloads, by path of the operator step
+
     async def run(self, step: Step) -> None:
         """Run one step and note what became of it.
 
@@ -108,6 +110,7 @@ class Steps:
             )
         began_at, began_s, began = datetime.now(UTC), monotonic_s(), len(self._wire.events)
         outcome = "failed"
+        self.current = (step, began_s)
         self.awaited.begin(step)
         try:
             await self._perform(step)
@@ -134,6 +137,7 @@ class Steps:
             self._evidence.fail(step, "harness.error", Severity.ERROR, message)
             raise StepFailed from error
         finally:
+            self.current = None
             self._began = began
             self._evidence.note_step(step, outcome, began_at=began_at, began_s=began_s)
 
@@ -147,10 +151,11 @@ class Steps:
             if arrival.event not in self._answered and self._can_answer(arrival):
                 self._answered.add(arrival.event)
                 await self.station.answer_as_model(arrival.call)
+        if not is_interrupted:
+            await self._disown()
 
     @property
     def station(self) -> Station:
-        self._disown()
         """The charge point whose connection counts."""
         return self.connections.station
 
@@ -164,12 +169,12 @@ class Steps:
                 await self._do(step)
             case OperatorStep():
                 payload = self._evidence.resolve_object(step.payload, self._evidence.scope(step))
-                self.commands.begin(step, payload)
-            case Receive():
-                await self._receive(step)
                 if self.attendance is not None:
                     self.attendance.asks(step, self.awaited.receive_of(step), payload)
                 self._ordered[step.path] = payload
+                self.commands.begin(step, payload)
+            case Receive():
+                await self._receive(step)
             case Respond():
                 await self._respond(step)
             case Wait():
@@ -195,10 +200,7 @@ class Steps:
             if (command := self.commands.of(operator)) is not None
         )
 
-    # --- what the charge point sends --------------------------------------------------------
-
-    async def _send(self, step: Send) -> None:
-    def _disown(self) -> None:
+    async def _disown(self) -> None:
         """Let nothing stand for an order that, as the driver tells, was not carried out.
 
         A CSMS may ask on its own for what a step takes in any form: then the frame shows less
@@ -211,14 +213,20 @@ class Steps:
                 continue
             order, came = self._ordered[operator.path], arrival.call.payload
             shows_order = not order or any(came.get(name) == one for name, one in order.items())
-            if _came_to_nothing(command) and not shows_order:
-                outcome = command.outcome
+            if shows_order:
+                continue
+            deadline_s = monotonic_s() + FINISHING_S
+            await self._wire.until(partial(_has_ended, command), deadline_s=deadline_s)
+            if _came_to_nothing(command):
                 message = (
                     f"A {operator.action} came, but nothing of what was ordered is in it, and "
-                    f"the driver {WORDS[outcome.outcome]}: {outcome.summary}"
+                    f"the driver {WORDS[command.outcome.outcome]}: {command.outcome.summary}"
                 )
                 self._evidence.fail(step, "request.not-observed", Severity.INCONCLUSIVE, message)
 
+    # --- what the charge point sends --------------------------------------------------------
+
+    async def _send(self, step: Send) -> None:
         scope = self._evidence.scope(step)
         payload = self._evidence.resolve_object(step.payload, scope)
         message_id = str(self._evidence.resolve(step.message_id, scope)) or str(uuid4())
@@ -370,9 +378,6 @@ class Steps:
             return True
         return self._evidence.fits(step, call.payload, asked=command.started_at)
 
-    async def _receive(self, step: Receive) -> None:
-        self._waiting_since.setdefault(step.path, monotonic_s())
-        arrival = await self._arrival(step)
     def _mispress(self, command: Command, step: Receive, call: Call) -> str:
         """Explain why a person pressed something else; "" where the frame is to be judged."""
         if self.attendance is None:
@@ -408,6 +413,9 @@ class Steps:
                 return True
         return False
 
+    async def _receive(self, step: Receive) -> None:
+        self._waiting_since.setdefault(step.path, monotonic_s())
+        arrival = await self._arrival(step)
         if arrival is None:
             return
         early = self._early.pop(step.path, None)
@@ -429,11 +437,11 @@ class Steps:
             else:
                 await self.run(inner)
         while waiting:
+            await self._patience(waiting)
+            deadline_s = monotonic_s() + self._settings.action_timeout_s
 
             def came() -> list[Receive]:
                 arrived = self.awaited.arrived
-            await self._patience(waiting)
-            deadline_s = monotonic_s() + self._settings.action_timeout_s
                 found = [one for one in waiting if one.path in arrived]  # used at once
                 return sorted(found, key=lambda one: arrived[one.path].event)
 
@@ -495,9 +503,6 @@ class Steps:
             raise StepFailed
         return arrival
 
-    async def _take(self, step: Receive, arrival: Arrival) -> None:
-        """Judge a CALL of the CSMS against its step and answer it, whatever it is like."""
-        scope = self._evidence.scope(step)
     async def _patience(self, waiting: Sequence[Receive]) -> bool:
         """Wait until a person did something about one of these: that takes the time it takes.
 
@@ -517,6 +522,9 @@ class Steps:
         )
         return True
 
+    async def _take(self, step: Receive, arrival: Arrival) -> None:
+        """Judge a CALL of the CSMS against its step and answer it, whatever it is like."""
+        scope = self._evidence.scope(step)
         self._evidence.refer(arrival.event, step)
         command = self._command_of(step)
         self._evidence.hold(
@@ -574,21 +582,21 @@ class Steps:
             said = f" The driver had reported: {outcome.summary}" if outcome else ""
             waited_s = self._settings.action_timeout_s
             message = f"{step.action} did not come within {waited_s:g} s.{instead}{said}"
+            if outcome is not None and self.attendance is not None:
+                message = f"{step.action} did not come: {outcome.summary}.{instead}"
             self._evidence.fail(step, "request.missing", Severity.FAILURE, message)
             if outcome is not None and self.attendance is None:  # a person who pressed is believed
                 message = (
-            if outcome is not None and self.attendance is not None:
-                message = f"{step.action} did not come: {outcome.summary}.{instead}"
                     f"The driver says that {step.action} succeeded, but no such request came: "
                     f"{outcome.summary}"
                 )
                 self._evidence.fail(step, "driver.claims", Severity.WARNING, message)
             return
         said = f": {outcome.summary}" if outcome.summary else ""
+        who = "operator" if self.attendance is not None else "driver"
         message = (
             f"{step.action} was not observed, and the {who} {WORDS[outcome.outcome]}{said}."
             + instead
-        who = "operator" if self.attendance is not None else "driver"
         )
         self._evidence.fail(step, "request.not-observed", Severity.INCONCLUSIVE, message)
 
@@ -640,6 +648,10 @@ class Steps:
                 break
             found.append(following)
         return found
+
+
+def _has_ended(command: Command) -> bool:
+    return command.ended_s is not None
 
 
 def _came_to_nothing(command: Command | None) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from harness.drivers.http_spec import CommandTemplate, HttpDriverSpec
 from harness.drivers.python import PythonDriverSpec
+from harness.model import Json
 from harness.results import Verdict
 from tests.harness.small_runs import BOOT, RESET, rules, run_one
 from tests.miniatures import Miniature
@@ -92,3 +93,52 @@ async def test_only_an_answer_is_held_against_the_answer(
         case = await run_one(tmp_path, miniature, BOOT + RESET, driver=driver)
 
     assert (rules(case), case.verdict) == (found, Verdict.PASSED)
+
+
+OTHER_KEY = {"key": "HeartbeatInterval", "value": "60"}
+CHANGE = """\
+- operator: ChangeConfiguration
+  payload: {key: ConnectionTimeOut, value: "5"}
+- receive: ChangeConfiguration
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "words", "found", "verdict"),
+    [
+        (OTHER_KEY, "refused", ["driver.differs", "request.not-observed"], Verdict.INCONCLUSIVE),
+        ("$payload", "refused", ["driver.differs"], Verdict.PASSED),
+        (OTHER_KEY, "done", [], Verdict.PASSED),
+    ],
+)
+async def test_what_comes_by_itself_is_no_order_that_was_refused(
+    tmp_path: Path, body: Json, words: str, found: list[str], verdict: Verdict
+) -> None:
+    """Where a step takes anything, what came must show the order, or the driver have done it."""
+    command = CommandTemplate(path="/$identity/$action", body=body, **{words: (200,)})  # type: ignore[arg-type]
+    async with Miniature() as miniature:
+        driver = HttpDriverSpec(base_url=miniature.command_url, command=command)
+        case = await run_one(tmp_path, miniature, BOOT + CHANGE, driver=driver)
+
+    assert (sorted(rules(case)), case.verdict) == (found, verdict)
+
+
+@pytest.mark.parametrize(
+    ("words", "found", "verdict"),
+    [
+        ("refused", {"request.not-observed", "wire.unasked-call"}, Verdict.INCONCLUSIVE),
+        ("pending", {"request.not-observed", "wire.unasked-call"}, Verdict.INCONCLUSIVE),
+        ("done", {"rule.ChangeConfiguration.req"}, Verdict.FAILED),
+    ],
+)
+async def test_what_comes_by_itself_fails_no_order_that_was_refused(
+    tmp_path: Path, words: str, found: set[str], verdict: Verdict
+) -> None:
+    """What does not fit is held against the step only if the order was carried out."""
+    steps = BOOT + CHANGE.rstrip() + "\n  payload: {key: ConnectionTimeOut}\n"
+    command = CommandTemplate(path="/$identity/$action", body=OTHER_KEY, **{words: (200,)})  # type: ignore[arg-type]
+    async with Miniature() as miniature:
+        driver = HttpDriverSpec(base_url=miniature.command_url, command=command)
+        case = await run_one(tmp_path, miniature, steps, driver=driver)
+
+    assert (set(rules(case)), case.verdict) == (found, verdict)
