@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from harness import asking, expressions
+from harness.attendant import Attendant
 from harness.case_results import (
     broken,
     is_cut_off,
@@ -38,16 +39,15 @@ from harness.guards import OPTION
 from harness.judge_declaration import judge_declaration
 from harness.judge_run import judge_run
 from harness.lag import LagMonitor
+from harness.leftovers import Ledger
 from harness.model import EDITIONS, Json, Scenario
 from harness.pacing import Pace, Room, connections_of
-from harness.leftovers import Ledger
 from harness.pki import PKI_VARIABLES
 from harness.pools import Lease, PoolError, Pools, names_used, roles_used, variable_of
 from harness.process import SutProcess
 from harness.provisioning import Doubts, Registry
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
 from harness.runner import Runner
-from harness.provisioning import Doubts, Registry
 from harness.selection import decide, profiles_by_identity, select
 from harness.sut import SystemUnderTest
 from harness.system import EngineError, System
@@ -65,7 +65,6 @@ _INTERRUPT_S: Final = 2.0
 _LONGEST_ASKING_S: Final = 10.0  # for one answer about a card that may be unknown
 _PASSWORD_BYTES: Final = 20  # the longest that an AuthorizationKey may be
 _DEATH_S: Final = 0.5  # how much later than its sockets a dying program is known to be dead
-_LONGEST_ASKING_S: Final = 10.0  # for one answer about a card that may be unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +81,10 @@ class RunOptions:
         leftovers: the journal of open transactions; None keeps none.
         slow: run also what lets much time pass, beyond the official cases.
         may_test_public: somebody said that they may test what is neither here nor private.
-    """
-
         attendant: the person who acts in place of a driver's commands.
         earlier: results of the part of this run that was before.
+    """
+
     run_dir: Path
     edition: str | None = None
     strict: bool = False
@@ -97,10 +96,10 @@ class RunOptions:
     leftovers: Path | None = None
     slow: bool = False
     may_test_public: bool = False
-
-
     attendant: Attendant | None = None
     earlier: Sequence[CaseResult] = ()
+
+
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """Return a new event loop, uvloop's where it is available."""
     if sys.platform != "win32":
@@ -150,9 +149,9 @@ class Engine:
             on_death=self._died,
             pace=self._pace,
             may_test_public=options.may_test_public,
+            attendant=options.attendant,
         )
         self.masker = self._system.masker
-            attendant=options.attendant,
         self._lag = LagMonitor()
         self._pools = Pools(self._identities, self._id_tags)
         self._slots = asyncio.Semaphore(self._limits.cases(options.concurrency))
@@ -187,8 +186,6 @@ class Engine:
         self._doubts = self._make_doubts()
         return self
 
-        self._registry = Registry(self._sut, self._system.driver.cannot)
-        self._doubts = self._make_doubts()
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
@@ -256,7 +253,6 @@ class Engine:
         cases, missing = self._registry.judge(self._cases)
         findings = [
             *self._system.findings,
-        cases, missing = self._registry.judge(self._cases)
             *self._system.remarks(),
             *missing,
             *self._judge_run(),
@@ -279,6 +275,13 @@ class Engine:
             settings=self.masker.mask_json(self._run_settings()),
             stopped=self.stopped,
         )
+
+    def _judge_run(self) -> list[Finding]:
+        """Judge the run as a whole; a program that we start anew numbers anew."""
+        earlier = len(self._options.earlier)
+        if earlier and self._sut.start is not None:
+            return [*judge_run(self._cases[:earlier]), *judge_run(self._cases[earlier:])]
+        return list(judge_run(self._cases))
 
     # --- one case ---------------------------------------------------------------------------
 
@@ -360,6 +363,11 @@ class Engine:
             self._watch_silence(result, wire)
         return result
 
+    def _note_frame(self, identity: str, ledger: Ledger) -> None:
+        self._system.note_open(identity, ledger)
+        if self._options.attendant is not None:
+            self._options.attendant.changed()
+
     async def _with_log(self, result: CaseResult, log_from: int) -> CaseResult:
         """Add what the program logged to a red case; one its death cut off was not run."""
         process, death = self._system.process, self._system.death
@@ -377,11 +385,6 @@ class Engine:
     async def _restored(
         self, scenario: Scenario, credentials: Credentials, runner: Runner, result: CaseResult
     ) -> CaseResult:
-    def _note_frame(self, identity: str, ledger: Ledger) -> None:
-        self._system.note_open(identity, ledger)
-        if self._options.attendant is not None:
-            self._options.attendant.changed()
-
         """Put back what the case changed of its identity, so that the next case finds it."""
         for secret in (*runner.secrets, *keys_in(result.events)):
             self.masker.add_key(secret)
@@ -459,6 +462,7 @@ class Engine:
             variables=variables,
             id_tags=lease.id_tags,
             lag_s=self._lag.lag_s,
+            attendant=self._options.attendant,
         )
 
     def _other_name(self, credentials: Credentials) -> str:
@@ -476,7 +480,6 @@ class Engine:
 
     def _watch_silence(self, result: CaseResult, wire: Wire) -> None:
         """Stop when the Central System answers nothing any more: all else would fail alike."""
-            attendant=self._options.attendant,
         if wire.has_answers or result.verdict is Verdict.PASSED:
             self._silent, self._silence = 0, ""
             return
@@ -573,36 +576,6 @@ class _Slot:
     def __init__(self, slots: asyncio.Semaphore) -> None:
         self._slots = slots
         self._is_held = True
-    # --- what may not be registered ---------------------------------------------------------
-
-    def _make_doubts(self) -> Doubts:
-        return Doubts(
-            self._registry,
-            self._id_tags,
-            ask_cards=self._ask_cards,
-            is_let_in=self._is_let_in,
-        )
-
-    async def _ask_cards(self, id_tags: Sequence[str]) -> Mapping[str, str]:
-        """Ask about cards in a fresh session, on the charge point that rested longest."""
-        profile = next((one.security_profile for one in self._identities if not one.role), None)
-        limit_s = min(self._settings.limit_s(DEFAULT_BUDGET), _LONGEST_ASKING_S)
-        try:
-            async with (
-                self._pools.lease(frozenset(), profile=profile) as lease,
-                self._room.take(1),
-            ):
-                station = self._system.station(lease.credentials, Wire().record)
-                return await asking.ask_cards(
-                    station, id_tags, spec=self._sut.station, timeout_s=limit_s
-                )
-        except PoolError:
-            return {}
-
-    async def _is_let_in(self, credentials: Credentials) -> bool:
-        async with self._room.take(1):
-            return await asking.is_let_in(self._system.station(credentials, Wire().record))
-
 
     def release(self) -> None:
         """Let another case begin."""
