@@ -29,6 +29,7 @@ from harness.model import Json
 
 _MAX_ANSWER: Final = 1 << 20  # bytes
 _SUMMARY_LENGTH: Final = 300
+_LOOKED_AT: Final = 16 * 1024  # bytes of an answer that a summary may be made of
 _CONNECT_TIMEOUT_S: Final = 10.0
 # Logging in with a wrong password again and again locks accounts.
 _LOGIN_PAUSE_S: Final = 30.0
@@ -131,7 +132,8 @@ class Exchange:
     def said(self, answer: Answer) -> str:
         """Return an answer in one line, without secrets."""
         # Masked before it is cut: half a secret would not be known as one.
-        text = self._mask(" ".join(answer.content.decode("utf-8", errors="replace").split()))
+        content = answer.content[:_LOOKED_AT].decode("utf-8", errors="replace")
+        text = self._mask(" ".join(content.split()))
         if len(text) > _SUMMARY_LENGTH:
             text = text[:_SUMMARY_LENGTH] + "…"
         if 300 <= answer.status < 400:

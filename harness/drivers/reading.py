@@ -235,14 +235,16 @@ class DriverReader:
         section, where = place("body")
         body = self._template(section.get("body", "$payload"), (*where, "body"), names)
         section, where = place("path")
-        path = self._template(section.get("path", ""), (*where, "path"), names)
+        path = ""
+        if "path" in section:
+            path = self._url_path(section["path"], (*where, "path"), names)
         section, where = place("headers")
         headers = self._headers(section, (*where, "headers"), names)
         if own is not shared and not path and at != ("driver", "command"):
             message = "has no `path`, and `driver.command` has none either"
             raise self._file.error(at, message, "add it, or `unsupported: reason`")
         return CommandTemplate(
-            path=cast(str, path),
+            path=path,
             method=cast(str, given("method", "POST")),
             headers=headers,
             body=body,
@@ -270,7 +272,7 @@ class DriverReader:
 
     def _request(self, one: Section, at: Place, names: frozenset[str]) -> RequestTemplate:
         return RequestTemplate(
-            path=cast(str, self._template(one["path"], (*at, "path"), names)),
+            path=self._url_path(one["path"], (*at, "path"), names),
             method=cast(str, one.get("method", "POST")),
             headers=self._headers(one, (*at, "headers"), names),
             body=self._template(one.get("body"), (*at, "body"), names),
@@ -361,6 +363,13 @@ class DriverReader:
         return user, self._fill(given["password"], (*at, "password"))
 
     # --- values -----------------------------------------------------------------------------
+
+    def _url_path(self, text: Json, at: Place, names: frozenset[str]) -> str:
+        path = cast(str, self._template(text, at, names))
+        if not path.startswith("/"):  # an address would take the credentials to another server
+            message = f"{path!r} must begin with /, and goes on from `base_url`"
+            raise self._file.error(at, message)
+        return path
 
     def _headers(self, section: Section, at: Place, names: frozenset[str]) -> dict[str, str]:
         filled = self._template(section.get("headers", {}), at, names)

@@ -57,6 +57,14 @@ def http(tmp_path: Path, driver: str, **environment: str) -> HttpDriverSpec:
             "driver.actions.Reset.0.whn: is not known here (did you mean when?)",
         ),
         (
+            HTTP + "command: {path: 'http://other/x'}",
+            "driver.command.path: 'http://other/x' must begin with /, and goes on from `base_url`",
+        ),
+        (
+            HTTP + "command: {path: /}\nprovision: {setup: [{path: x}]}",
+            "driver.provision.setup.0.path: 'x' must begin with /",
+        ),
+        (
             HTTP + "command: {path: /$nobody}",
             "driver.command.path: $nobody is not known here; known are: $action, $identity, "
             "$payload, $soon",
