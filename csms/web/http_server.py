@@ -3,17 +3,26 @@
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from csms.web.http_protocol import HEAD_WITHIN_S, READ_WITHIN_S, BoundedProtocol, Waiting
+
 BACKLOG: Final = 512
 KEEP_ALIVE_S: Final = 30
 GRACE_S: Final = 1  # for requests under way when we end
+TLS_HANDSHAKE_WITHIN_S: Final = 10.0
+TLS_SHUTDOWN_WITHIN_S: Final = 2.0
+
+# It warns of every request that is none: whoever likes could fill a disk with that.
+logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 class _Server(uvicorn.Server):
@@ -29,7 +38,26 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """Listen as uvicorn does, but let nobody take a minute for a TLS handshake."""
+        loop, config = asyncio.get_running_loop(), self.config
+        make = partial(
+            cast(type[BoundedProtocol], config.http_protocol_class),
+            config=config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        of_tls: dict[str, Any] = {}
+        if config.ssl is not None:
+            of_tls = {
+                "ssl": config.ssl,
+                "ssl_handshake_timeout": TLS_HANDSHAKE_WITHIN_S,
+                "ssl_shutdown_timeout": TLS_SHUTDOWN_WITHIN_S,
+            }
+        self.servers = [
+            await loop.create_server(make, sock=one, backlog=BACKLOG, **of_tls)
+            for one in sockets or []
+        ]
+        self.started = True
         self.serving.set()
 
     async def main_loop(self) -> None:
@@ -44,14 +72,29 @@ class HttpServer:
     """Serves an ASGI application on one address."""
 
     def __init__(
-        self, app: ASGIApp, *, host: str, port: int, tls: ssl.SSLContext | None = None
+        self,
+        app: ASGIApp,
+        *,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+        waiting: Waiting | None = None,
+        head_within_s: float = HEAD_WITHIN_S,
+        read_within_s: float = READ_WITHIN_S,
     ) -> None:
+        protocol = partial(
+            BoundedProtocol,
+            waiting or Waiting(),
+            head_within_s=head_within_s,
+            read_within_s=read_within_s,
+        )
         self._address = (host, port)
         self._sockets: list[socket.socket] = []
         self._task: asyncio.Task[None] | None = None
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http=cast(type[asyncio.Protocol], protocol),
                 lifespan="off",
                 ws="none",
                 log_config=None,
