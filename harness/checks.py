@@ -394,7 +394,7 @@ SURROUNDINGS: Final[Mapping[str, CheckInfo]] = {
         Severity.ERROR,
     ),
     "sut.no-profile": CheckInfo(
-        "The file has endpoints, identities and certificates for what it declares.",
+        "The file has endpoints, identities, certificates and id tags for what it declares.",
         "system-under-test file",
         Severity.INCONCLUSIVE,
     ),

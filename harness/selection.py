@@ -14,7 +14,10 @@ from typing import Final
 from harness import declaration, expressions
 from harness.awaited import leaves
 from harness.declaration import Decision, Ground
+from harness.drivers.driver import ROLES
+from harness.drivers.http_spec import HttpDriverSpec
 from harness.model import CaseSet, ProfileChoice, Requirement, Scenario, Wait
+from harness.pools import roles_used
 from harness.sut import SystemUnderTest
 
 LONGEST_WAIT_S: Final = 5.0  # a case beyond the official ones that waits longer is slow
@@ -78,7 +81,8 @@ def select(scenario: Scenario, sut: SystemUnderTest) -> Selection:
         )
     if not scenario.security_profiles:
         # Whatever the file begins with: such a case says nothing about connections.
-        return Selection(of_role[0].security_profile if of_role else None)
+        profile = of_role[0].security_profile if of_role else None
+        return Selection(profile, not_provided=_cards_nobody_makes(scenario, sut))
     declared = declared_profiles(sut)
     wanted = [
         choice
@@ -93,12 +97,25 @@ def select(scenario: Scenario, sut: SystemUnderTest) -> Selection:
     identities = {one.security_profile for one in of_role}
     for choice in wanted:
         if choice.start in identities and all(one in sut.access.endpoints for one in choice.all):
-            return Selection(choice.start)
+            return Selection(choice.start, not_provided=_cards_nobody_makes(scenario, sut))
     missing = " or ".join(map(_named, wanted))
     return Selection(
         not_provided=f"security profile {missing} is declared, but the system-under-test file has "
         "no endpoint or no identities for it"
     )
+
+
+def _cards_nobody_makes(scenario: Scenario, sut: SystemUnderTest) -> str:
+    """Say which cards a case needs that the file has not, because there is no way to make them.
+
+    Where the file gives no such reason, it just lacks them: an error of the file.
+    """
+    reasons = sut.driver.unsupported if isinstance(sut.driver, HttpDriverSpec) else {}
+    for role in sorted(roles_used(scenario) - sut.id_tags.keys()):
+        reason = reasons.get(ROLES[role], "") if role in ROLES else ""
+        if reason:
+            return f"there is no id tag of role {role!r}: {reason}"
+    return ""
 
 
 def declared_profiles(sut: SystemUnderTest) -> frozenset[int]:

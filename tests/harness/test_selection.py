@@ -9,7 +9,8 @@ import pytest
 
 from harness.access import Access
 from harness.declaration import Declaration
-from harness.drivers.driver import Credentials
+from harness.drivers.driver import Credentials, Operation
+from harness.drivers.http_spec import HttpDriverSpec
 from harness.model import ProfileChoice, Scenario
 from harness.pki import Pki
 from harness.selection import Selection, select
@@ -101,3 +102,17 @@ def test_what_is_declared_and_not_provided_is_said(
 def test_a_role_that_the_file_has_not_does_not_apply() -> None:
     """A case for a special station runs where there is one."""
     assert "role: encoded" in select(case(role="encoded"), sut(1)).not_applicable
+
+
+def test_cards_that_nobody_can_make_are_no_error_of_the_file() -> None:
+    """Where the file says why there are none of a role, the case was not provided for."""
+    blocked = scenario("  - send: Authorize\n    payload: {idTag: $blocked_id_tag}\n")
+    reason = "no request for it is known"
+    driver = HttpDriverSpec(base_url="http://x", unsupported={Operation.BLOCKED_TAG: reason})
+    said = replace(sut(1), driver=driver)
+    made = replace(said, id_tags={"blocked": ("CARD",)})
+
+    assert select(blocked, said).not_provided == f"there is no id tag of role 'blocked': {reason}"
+    assert select(blocked, sut(1)).not_provided == ""
+    assert select(blocked, made).not_provided == ""
+    assert select(case(ONE), said).not_provided == ""
