@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from harness.activity import Activity
 from harness.engine import Engine, RunOptions, new_event_loop
 from harness.model import Scenario
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
@@ -48,6 +49,12 @@ class Background:
     def submit(self, scenario: Scenario) -> Future[CaseResult]:
         """Start one case; how many run at a time is the engine's business."""
         return asyncio.run_coroutine_threadsafe(self._run_case(scenario), self._loop)
+
+    def activities(self) -> tuple[Activity, ...]:
+        """Return what each running case waits for; nothing before the first one."""
+        if not self._ready.done() or self._ready.cancelled() or self._ready.exception():
+            return ()
+        return self._ready.result().activities()
 
     def finish(self, *, stop: str = "") -> RunResult | None:
         """End the run and return what it found; None when it never began.

@@ -6,6 +6,7 @@ pytest, which loads `harness.plugin`; there is no second way to run a case.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -18,6 +19,8 @@ from harness.model import EDITIONS, NEWEST_EDITION
 from harness.report.directory import DEFAULT_KEEP, LATEST
 
 if TYPE_CHECKING:
+    import pytest
+
     from harness.sut import SystemUnderTest
 
 # Commands import what they need when they are called: `--help` stays quick, and Ctrl-C while a
@@ -111,6 +114,9 @@ def main() -> None:
 )
 @click.option("--junitxml", metavar="FILE", help="Also write the JUnit file here.")
 @click.option("--html", is_flag=True, help="Render the Allure HTML, where Node.js is present.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else."
+)
 def run(
     paths: tuple[Path, ...],
     *,
@@ -130,6 +136,7 @@ def run(
     keep: int,
     junitxml: str | None,
     html: bool,
+    as_json: bool,
 ) -> None:
     """Run scenarios against a CSMS: all shipped ones, or the files and folders named."""
     import pytest
@@ -159,10 +166,45 @@ def run(
     arguments += ["--i-may-test-this"] * may_test_public
     latest = Path(reports) / LATEST
     before = latest.resolve()
-    code = int(pytest.main([*arguments, *(str(path) for path in paths or [library_directory()])]))
-    if html and latest.exists() and latest.resolve() != before:
-        _render_if_possible(latest)
-    sys.exit(code if code in (0, 1) else _WRONG_USE)
+    arguments += [str(path) for path in paths or [library_directory()]]
+    watcher = _Watcher()
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        code = int(pytest.main(arguments, plugins=[watcher]))
+        code = code if code in (0, 1) else _WRONG_USE
+        if html and latest.exists() and latest.resolve() != before:
+            _render_if_possible(latest)
+    if as_json:
+        click.echo(watcher.document(code))
+    sys.exit(code)
+
+
+class _Watcher:
+    """A plugin of a run that keeps what `--json` prints at its end."""
+
+    def __init__(self) -> None:
+        self._config: pytest.Config | None = None
+        self._words = ""
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self._words = str(getattr(excinfo.value, "msg", "interrupted"))
+
+    def document(self, code: int) -> str:
+        """Return what happened as JSON."""
+        from harness.plugin import RUN
+        from harness.report import machine
+
+        run = self._config.stash.get(RUN, None) if self._config is not None else None
+        report = run.report if run is not None else None
+        reason = (run.reason if run is not None else "") or self._words
+        if report is None and not reason:
+            reason = "the run did not begin; standard error says why"
+        directory = ""
+        if run is not None and run.recorder is not None and report is not None:
+            directory = str(run.recorder.directory.path)
+        return machine.to_json(report, exit_code=code, reason=reason, directory=directory)
 
 
 def _render_if_possible(directory: Path) -> None:

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from harness import asking, expressions
+from harness.activity import Activity, waits_for
 from harness.attendant import Attendant
 from harness.case_results import (
     broken,
@@ -275,6 +276,14 @@ class Engine:
             settings=self.masker.mask_json(self._run_settings()),
             stopped=self.stopped,
         )
+
+    def activities(self) -> tuple[Activity, ...]:
+        """Return what each case waits for, the longest wait first. From any thread."""
+        now_s, found = monotonic_s(), []
+        for runner, task in list(self._running.items()):
+            step, since_s = runner.current or (None, now_s)
+            found.append(Activity(task.get_name(), waits_for(step), now_s - since_s))
+        return tuple(sorted(found, key=lambda one: -one.for_s))
 
     def _judge_run(self) -> list[Finding]:
         """Judge the run as a whole; a program that we start anew numbers anew."""

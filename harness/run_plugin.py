@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness import known_failures
+from harness.activity import Activity
 from harness.background import Background
 from harness.declaration import unknown_switch
 from harness.engine import EngineError, RunOptions
@@ -139,6 +140,10 @@ class RunPlugin:
         """Pass a result on to everyone who listens."""
         for listener in self.listeners:
             listener(result)
+
+    def activities(self) -> tuple[Activity, ...]:
+        """Return what each running case waits for, as far as it runs in this process."""
+        return self._background.activities() if self._background is not None else ()
 
     # --- before the first case -----------------------------------------------------------------
 
@@ -424,6 +429,16 @@ class RunPlugin:
         if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             return UNUSABLE
         return self.outcome.exit_code or exitstatus
+
+    @property
+    def reason(self) -> str:
+        """Why the run proves nothing, or could not be written; empty where all is well."""
+        told = (
+            self._trouble,
+            self.outcome.reason if self.outcome is not None else "",
+            self.recorder.trouble if self.recorder is not None else "",
+        )
+        return next(filter(None, told), "")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show verdicts, warnings and performance below pytest's own words."""

@@ -6,18 +6,19 @@ after `harness.plugin`, by `preflight run` alone.
 
 from __future__ import annotations
 
+import os
 import sys
-import threading
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from harness.ci import Job
 from harness.plugin import RUN, scenario_items
+from harness.progress import Progress
+from harness.report.markdown import render
 from harness.report.summary import STYLES
 from harness.results import CaseResult, Verdict
 from harness.run_plugin import RunPlugin
@@ -40,10 +41,9 @@ class _Terminal:
         self._out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
         self._err = Console(stderr=True, highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
-        self._task: Any = None
-        self._counts: Counter[Verdict] = Counter()
-        self._lock = threading.Lock()
         self._has_collection_errors = False
+        self._job = Job(os.environ, self._write)
+        self._job.begin()
 
     # --- before the run ------------------------------------------------------------------------
 
@@ -73,32 +73,15 @@ class _Terminal:
             )
             self._err.print(Text(words, style="bold"))
             run.listeners.append(self._on_result)
-            if self._err.is_terminal:
-                self._progress = Progress(
-                    TextColumn("{task.description}"),
-                    BarColumn(bar_width=40),
-                    MofNCompleteColumn(),
-                    TimeElapsedColumn(),
-                    console=self._err,
-                    transient=True,
-                )
-                self._task = self._progress.add_task("starting", total=count)
-                self._progress.start()
+            self._progress = Progress(self._err, count, run.activities)
+            self._progress.start()
 
     # --- while it runs -------------------------------------------------------------------------
 
     def _on_result(self, result: CaseResult) -> None:
         """Count a case that ended; called on the thread that runs the cases."""
-        with self._lock:
-            self._counts[result.verdict] += 1
-            counts = self._counts.copy()
         if self._progress is not None:
-            words = "  ".join(
-                f"[{STYLES[verdict]}]{counts[verdict]} {verdict.value.replace('_', ' ')}[/]"
-                for verdict in Verdict
-                if counts[verdict]
-            )
-            self._progress.update(self._task, advance=1, description=words)
+            self._progress.advance(result.verdict)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Show a case once pytest reports it: in full where it did not pass."""
@@ -116,14 +99,14 @@ class _Terminal:
             style = STYLES[Verdict(str(verdict))] if verdict else "bold red"
             print_line(Text(f"{'─' * 12} {verdict or 'failed'} {'─' * 12}", style=style))
             print_line(Text(report.longreprtext))
-        elif self._progress is None and verdict:
+        elif self._progress is not None and self._progress.tells_each and verdict:
             words = f"{name}  {str(verdict).replace('_', ' ')}  {report.duration:.2f} s"
             print_line(Text(words))
 
     def _printer(self) -> Callable[[Text], None]:
         def print_line(text: Text) -> None:
-            if self._progress is not None and sys.stdout.isatty():
-                self._progress.console.print(text, soft_wrap=True)
+            if self._progress is not None and self._progress.is_live and sys.stdout.isatty():
+                self._err.print(text, soft_wrap=True)
             else:
                 self._out.print(text, soft_wrap=True)
 
@@ -155,7 +138,20 @@ class _Terminal:
         if self._has_collection_errors:
             words = "nothing was run: correct the files named above first"
             self._err.print(Text(words, style="bold red"))
+        if run is not None and run.report is not None:
+            trouble = self._job.end(run.report, render(run.report, reason=run.reason))
+            if trouble:
+                self._err.print(Text(trouble, style="bold red"))
         return result
+
+    def pytest_unconfigure(self) -> None:
+        """Leave the log of a CI job as it was, also where no run came about."""
+        self._job.end(None, "")
+
+    def _write(self, line: str) -> None:
+        """Write a line for a machine."""
+        self._out.file.write(f"{line}\n")
+        self._out.file.flush()
 
     def _stop_progress(self) -> None:
         if self._progress is not None:

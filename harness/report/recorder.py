@@ -22,12 +22,14 @@ from typing import Final
 from rich.console import Console
 
 from harness.known_failures import KnownFailures
+from harness.report import markdown
 from harness.report.allure import CATEGORIES, environment, environment_text, globals_text
 from harness.report.diagram import draw
 from harness.report.directory import (
     ALLURE_RESULTS,
     DIAGRAMS,
     JUNIT,
+    MARKDOWN,
     SUMMARY,
     ReportsUnwritable,
     RunDirectory,
@@ -107,6 +109,8 @@ class Recorder:
                 self._try(partial(self._draw, case, run.sut_name))
         self._try(lambda: self._allure(report))
         self._try(lambda: self.directory.write(PREVIEW, render(report)))
+        page = markdown.render(report, reason=outcome.reason)
+        self._try(lambda: self.directory.write(MARKDOWN, page))
         if self.trouble:
             outcome = replace(outcome, exit_code=outcome.exit_code or UNUSABLE)
         return report, outcome

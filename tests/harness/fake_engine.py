@@ -12,6 +12,7 @@ import os
 import signal
 from datetime import UTC, datetime
 
+from harness.activity import Activity
 from harness.engine import EngineError, RunOptions
 from harness.masking import Masker
 from harness.model import Scenario
@@ -54,6 +55,10 @@ class FakeEngine:
         """Give up what still runs."""
         self.stopped = self.stopped or reason
         self._stop.set()
+
+    def activities(self) -> tuple[Activity, ...]:
+        """Return nothing: no case waits for long."""
+        return ()
 
     async def run_case(self, scenario: Scenario) -> CaseResult:
         """Return what the title asks for."""

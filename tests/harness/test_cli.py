@@ -24,6 +24,8 @@ from tests.harness.test_plugin import CASE, SUT
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory with a system-under-test file and a made-up engine."""
     monkeypatch.chdir(tmp_path)
+    for name in ("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("harness.background.Engine", FakeEngine)
     (tmp_path / "sut.yaml").write_text(SUT.format(name="Fake CSMS"))
     (tmp_path / "cases").mkdir()
@@ -162,6 +164,93 @@ def test_wrong_use_is_exit_code_2_with_the_reason(
     assert result.exit_code == 2
     assert words in result.output
     assert "Traceback" not in result.output
+
+
+def test_machines_get_one_document_and_nothing_else(folder: Path) -> None:
+    """People's words go to standard error; frames are where the document says."""
+    add(folder, "TC_1", "passed")
+    add(folder, "TC_2", "failed")
+
+    result = preflight("run", "cases", "--sut", "sut.yaml", "--json")
+
+    document = json.loads(result.stdout)
+    assert result.exit_code == document["exit_code"] == 1
+    assert {one["id"]: one["verdict"] for one in document["run"]["cases"]} == {
+        "TC_1": "passed",
+        "TC_2": "failed",
+    }
+    assert (folder / document["directory"] / "report.json").is_file()
+    assert "1 passed, 1 failed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("broken", "is the CSMS started?"),
+        ("expression", "standard error says why"),
+        ("nothing", "no case was selected"),
+        ("file", "sut.yaml:1:1"),
+    ],
+)
+def test_machines_learn_why_nothing_ran(folder: Path, change: str, words: str) -> None:
+    """Still one document, with exit code 2 and the reason."""
+    add(folder, "TC_1", "passed")
+    arguments = {"expression": ("-k", "TC_1 and"), "nothing": ("-k", "TC_2")}.get(change, ())
+    if change == "broken":
+        (folder / "sut.yaml").write_text(SUT.format(name="broken"))
+    if change == "file":
+        (folder / "sut.yaml").write_text("surprise: 1\n")
+
+    result = preflight("run", "cases", "--sut", "sut.yaml", "--json", *arguments)
+
+    document = json.loads(result.stdout)
+    assert result.exit_code == document["exit_code"] == 2
+    assert words in document["reason"]
+    assert not (document["run"] or {}).get("cases")
+
+
+def test_a_job_of_github_gets_summary_and_annotations(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quiet but for what is red; commands only at the end, whatever the CSMS said."""
+    add(folder, "TC_1", "passed")
+    add(folder, "TC_2", "failed")
+    environment = {
+        "CI": "true",
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_WORKSPACE": str(folder),
+        "GITHUB_STEP_SUMMARY": str(folder / "page.md"),
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    result = preflight("run", "cases", "--sut", "sut.yaml")
+
+    lines = result.stdout.splitlines()
+    token = lines[0].removeprefix("::stop-commands::")
+    (end,) = (number for number, line in enumerate(lines) if line == f"::{token}::")
+    assert "TC_1  passed" not in result.stdout
+    assert "FAILURE  made.failed" in result.stdout
+    assert lines[end + 1].startswith(
+        "::error file=cases/TC_2.yaml,line=2,title=TC_2%3A made.failed::made up for TC_2%0A"
+    )
+    assert (folder / "page.md").read_text() == (
+        folder / "reports" / "latest" / "summary.md"
+    ).read_text()
+
+
+@pytest.mark.parametrize("name", ["NO_COLOR", "NOTHING"])
+def test_colours_are_for_terminals(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What goes to a file has none."""
+    monkeypatch.setenv(name, "1")
+    add(folder, "TC_1", "failed")
+    add(folder, "TC_2", "passed")
+
+    result = preflight("run", "cases", "--sut", "sut.yaml")
+
+    assert "\x1b[" not in result.output
 
 
 def test_an_unreachable_csms_is_told_in_one_line(folder: Path) -> None:
