@@ -82,6 +82,7 @@ from csms.web.services import Services
 
 EXIT_WITHIN_S: Final = 4.5  # issue and service managers allow 5
 OCPP_PATH: Final = "/ocpp"
+OPEN_FILES: Final = 65_536  # wanted
 GARBAGE_THRESHOLD: Final = 20_000  # container objects; Python's default is 700
 
 _logger: Final = logging.getLogger(__name__)
@@ -102,6 +103,7 @@ def run(settings: Settings, *, announce: Callable[[str], None]) -> None:
         CannotStart: a listener's address cannot be used.
         StorageError: the database cannot be used.
     """
+    _allow_many_files()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, announce))
 
@@ -137,6 +139,19 @@ async def _serve(settings: Settings, announce: Callable[[str], None]) -> None:
         await ending.wait()
     _logger.info("ended")
     watchdog.cancel()
+
+
+def _allow_many_files() -> None:
+    """Take as many descriptors as we may: each connection is one, and shells begin with 1024."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _calm_collector() -> None:

@@ -1,5 +1,6 @@
 """What a Central System opens, what it demands there, and what it refuses to start with."""
 
+import resource
 import ssl
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from csms.app import CannotStart, central_system
+from csms.app import CannotStart, _allow_many_files, central_system
 from csms.config import Settings
 from csms.ocppj.tls import TlsFiles
 from tests.csms.conftest import TOKEN
@@ -279,3 +280,16 @@ async def test_certificates_are_read_again_while_charge_points_are_connected(
         again = Station(url, "CP1", password=key, tls=trusting)
         await again
         await again.close()
+
+
+def test_as_many_files_as_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each charge point takes a descriptor, and shells allow 1024."""
+    limits = [(1024, 1_048_576), (1024, 4096), (100_000, 1_048_576)]
+    taken: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits.pop(0))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, both: taken.append(both))
+
+    for _ in range(3):
+        _allow_many_files()
+
+    assert taken == [(65_536, 1_048_576), (4096, 4096)]
