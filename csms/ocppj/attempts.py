@@ -35,7 +35,7 @@ OF_IDENTITY: Final = Limit(20, 10.0)
 OF_ADDRESS: Final = Limit(100, 1.0)
 
 
-class _Buckets:
+class Buckets:
     """One bucket for each key that failed lately; the longest untouched are forgotten."""
 
     def __init__(self, limit: Limit) -> None:
@@ -80,9 +80,9 @@ class Attempts:
 
     def __init__(self, *, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
-        self._of_pair = _Buckets(OF_PAIR)
-        self._of_identity = _Buckets(OF_IDENTITY)
-        self._of_address = _Buckets(OF_ADDRESS)
+        self._of_pair = Buckets(OF_PAIR)
+        self._of_identity = Buckets(OF_IDENTITY)
+        self._of_address = Buckets(OF_ADDRESS)
         self._under_way: dict[tuple[str, str], Counter[bytes]] = {}
         self._forgiven: OrderedDict[str, int] = OrderedDict()
         self._secret = secrets.token_bytes(32)

@@ -15,6 +15,7 @@ from csms.ocppj.door import Admitted, Visitor
 from csms.ocppj.session import Session
 
 KERNEL_SEND_BYTES: Final = 65_536  # else the kernel hides for megabytes that a peer does not read
+MAX_SILENT: Final = 4096  # connections that have not asked for anything yet
 READ_BYTES: Final = 4096  # at a time; what is in them is parsed in one go, frame by tiny frame
 
 _logger: Final = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class Connection(ServerConnection):
     def __init__(
         self,
         connections: "set[Connection]",
+        silent: "dict[Connection, None]",
         buffer: memoryview,
         protocol: ServerProtocol,
         server: Server,
@@ -39,6 +41,7 @@ class Connection(ServerConnection):
         self.decisions = 0  # how many an operator had taken when `admitted` was read
         self.session: Session | None = None
         self._connections = connections
+        self._silent = silent
         self._buffer = buffer
         self._end = ""
         self._heard_s = self.loop.time()
@@ -100,10 +103,15 @@ class Connection(ServerConnection):
         elif now_s - self._pinged_s >= timeout_s:
             self.begin_close(CloseCode.INTERNAL_ERROR, "no sign of life")
 
+    def has_asked(self) -> None:
+        """Count as somebody who wants something: the request is here."""
+        self._silent.pop(self, None)
+
     # Events of the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._connections.add(self)
+        self._silent[self] = None
         tcp = transport.get_extra_info("socket")
         if tcp is not None and tcp.family in (socket.AF_INET, socket.AF_INET6):
             with contextlib.suppress(OSError):
@@ -114,6 +122,10 @@ class Connection(ServerConnection):
                         tcp.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         super().connection_made(transport)
         self.transport.set_protocol(_SmallReads(self, self._buffer))
+        if len(self._silent) > MAX_SILENT:  # a charge point asks at once: the oldest is none
+            oldest = next(iter(self._silent))
+            oldest.has_asked()
+            oldest.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._heard_s = self.loop.time()
@@ -129,6 +141,7 @@ class Connection(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
+        self._silent.pop(self, None)
         super().connection_lost(exc)
         if self.session is not None:
             self.session.end()

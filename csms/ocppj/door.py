@@ -20,7 +20,7 @@ from csms.credentials import TooBusy
 from csms.domain import admission
 from csms.domain.admission import Denial, Entry, Proof, Shown
 from csms.domain.model import ChargePoint, RegistrationStatus
-from csms.ocppj.attempts import Attempts
+from csms.ocppj.attempts import Attempts, Buckets, Limit
 from csms.ocppj.handshake import password_of
 from csms.storage import charge_points
 from csms.storage.errors import StorageError
@@ -33,6 +33,7 @@ RAISED: Final = "SecurityProfileRaised"
 UNKNOWN: Final = "UnknownChargePoint"
 GUESSING: Final = "TooManyFailedAttempts"
 
+LOUD: Final = Limit(100, 1.0)  # refusals in the log; all are among the security events, counted
 LINGER_S: Final = 0.05
 MAX_LINGERING: Final = 64  # refusals that wait: sockets are dear, too
 BUSY_S: Final = 5  # after which to come back, when too many passwords are checked
@@ -135,6 +136,7 @@ class Door:
         self._events = events
         self._attempts = Attempts(now_s=monotonic)
         self._lingering = 0
+        self._said = Buckets(LOUD)
 
     async def admit(self, visitor: Visitor) -> Admitted | Refusal:
         """Tell whether the visitor may come in; nothing about it is changed yet."""
@@ -293,6 +295,12 @@ class Door:
     def _note(
         self, visitor: Visitor, event: str, detail: str, *, level: int = logging.WARNING
     ) -> None:
+        if level > logging.DEBUG:  # whoever likes could fill a disk
+            now_s = monotonic()
+            if self._said.wait_s(None, now_s) > 0:
+                level = logging.DEBUG
+            else:
+                self._said.fill(None, now_s)
         _logger.log(level, "%s: refused, %s", visitor.identity, detail)
         if self._events is not None:
             self._events.note(visitor.identity, event, detail, visitor.address)

@@ -121,6 +121,7 @@ class OcppServer:
         self._plain_server: Server | None = None
         self._tls_server: Server | None = None
         self._connections: set[Connection] = set()
+        self._silent: dict[Connection, None] = {}  # in the order they came
         self._tasks: set[asyncio.Task[None]] = set()
         self._keepalive: asyncio.Task[None] | None = None
 
@@ -170,7 +171,9 @@ class OcppServer:
             max_queue=MAX_QUEUED_FRAMES,
             write_limit=settings.send_buffer_bytes,
             logger=_transport_logger,
-            create_connection=partial(Connection, self._connections, self._buffer),  # type: ignore[arg-type]
+            create_connection=partial(  # type: ignore[arg-type]
+                Connection, self._connections, self._silent, self._buffer
+            ),
             **timeouts,
         )
 
@@ -275,10 +278,11 @@ class OcppServer:
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Let in who proves to be a charge point we know, before the upgrade."""
+        ours = cast(Connection, connection)
+        ours.has_asked()
         identity = identity_of(request.path)
         if identity is None:
             return connection.respond(HTTPStatus.NOT_FOUND, "no charge point identity\n")
-        ours = cast(Connection, connection)
         ours.decisions = self._decisions
         visitor = ours.visitor(identity, request.headers.get_all("Authorization"))
         admitted = await self._door.admit(visitor)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from websockets.exceptions import InvalidStatus
 
 from csms import credentials
-from csms.ocppj.attempts import OF_PAIR
+from csms.ocppj.attempts import OF_PAIR, Buckets, Limit
 from csms.storage.errors import CommitFailed
 from tests.csms.conftest import TOKEN, _settings
 from tests.csms.doors import KEY, Doors
@@ -153,6 +153,19 @@ async def test_busy_door_asks_to_come_again(
     monkeypatch.undo()
 
     assert await doors.status(identity, 1, password=b"correct horse") == 101
+
+
+async def test_refusals_fill_no_disk(
+    doors: Doors, identity: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of many at once only the first are in the log; the events count them all."""
+    monkeypatch.setattr(doors.system.ocpp._door, "_said", Buckets(Limit(3, 3600.0)))
+
+    with caplog.at_level("INFO", "csms.ocppj.door"):
+        for number in range(5):
+            assert await doors.status(f"{identity}-{number}", 1) == 404
+
+    assert len(caplog.records) == 3
 
 
 async def test_wrong_twin_does_not_disturb(doors: Doors, identity: str) -> None:

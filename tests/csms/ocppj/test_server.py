@@ -5,7 +5,7 @@ import base64
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -706,7 +706,11 @@ async def test_vanished_peers_are_found_without_pings(system: System) -> None:
 @pytest.mark.slow
 async def test_silent_station_is_pinged_and_closed(tmp_path: Path) -> None:
     """A peer that gives no sign of life, not even a pong, is closed."""
-    settings: dict[str, Any] = {"ping_interval_s": 0.05, "ping_timeout_s": 0.1, "close_timeout_s": 0.1}
+    settings: dict[str, Any] = {
+        "ping_interval_s": 0.05,
+        "ping_timeout_s": 0.1,
+        "close_timeout_s": 0.1,
+    }
     async with running(tmp_path, **settings) as system:
         async with system.connect() as client:
             client.transport.pause_reading()
@@ -783,6 +787,28 @@ async def test_what_is_no_handshake_is_ended_quietly(
 
 
 # --- the end -------------------------------------------------------------------------------------
+
+
+async def test_of_too_many_silent_connections_the_oldest_makes_room(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Charge points ask at once; those who are in are not counted."""
+    monkeypatch.setattr("csms.ocppj.connection.MAX_SILENT", 2)
+    await system.register("CP1")
+    async with system.connect() as station, AsyncExitStack() as stack:
+        silent = []
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", system.server.port)
+            stack.callback(writer.close)
+            silent.append(reader)
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(silent[0].read(), 2) == b""
+
+        async with system.connect() as again:
+            await asyncio.wait_for(station.wait_closed(), 2)  # replaced, not dropped
+            assert station.close_code == 1000
+            await (await again.ping())
+        assert not silent[2].at_eof()
 
 
 async def test_close_says_1001_to_everyone(tmp_path: Path) -> None:
