@@ -421,7 +421,8 @@ async def test_signed_firmware_needs_the_firmware_profile(
     profiles = {Profile.CORE, *([Profile.FIRMWARE_MANAGEMENT] if has_firmware else [])}
     async with secure() as miniature:
         bench = SecureBench(miniature, tmp_path, limit_s=PATIENT_S)
-        bench.sut = replace(bench.sut, profiles=frozenset(profiles))
+        declaration = replace(bench.sut.declaration, profiles=frozenset(profiles))
+        bench.sut = replace(bench.sut, declaration=declaration)
         seen = await bench.run(CASES[case], Bend())
 
     assert seen.result.verdict is (Verdict.PASSED if has_firmware else Verdict.NOT_APPLICABLE)
