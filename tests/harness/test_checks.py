@@ -23,7 +23,7 @@ def test_every_rule_id_in_the_code_is_in_a_table() -> None:
             re.findall(
                 r'"((?:json|frame|error|call|answer|response|schema|time|id-tag|'
                 r"boot|transaction|handshake|close|ping|request|run|harness|sut|"
-                r'leftover|cleanup|driver|wire)\.[a-z0-9-]+)"',
+                r'leftover|cleanup|driver|provisioning|wire)\.[a-z0-9_-]+)"',
                 text,
             )
         )

@@ -331,11 +331,11 @@ async def test_own_timer_is_counted_apart(tmp_path: Path) -> None:
 
 async def test_refused_handshake_fails_the_connect_step(tmp_path: Path) -> None:
     """A handshake that is refused is a finding with the answer's status."""
-    async with Miniature(refuse=HTTPStatus.NOT_FOUND) as miniature:
+    async with Miniature(refuse=HTTPStatus.FORBIDDEN) as miniature:
         case = await run_one(tmp_path, miniature, BOOT)
 
     assert case.verdict is Verdict.FAILED
-    assert "404" in case.reason
+    assert "403" in case.reason
     assert outcomes(case) == ["failed", "not_run"]
 
 
@@ -427,12 +427,15 @@ async def test_what_cannot_be_cleaned_up_warns(tmp_path: Path) -> None:
 
 
 async def test_unknown_card_is_hinted_at(tmp_path: Path) -> None:
-    """`Invalid` for a card that should be good asks whether it was provisioned."""
+    """`Invalid` for one card that should be good asks whether it was provisioned."""
     steps = BOOT + (
         "- send: Authorize\n  payload: {idTag: $valid_id_tag}\n"
         "  expect: {idTagInfo: {status: Accepted}}\n"
     )
-    async with Miniature(accept_tag=lambda tag: {"status": "Invalid"}) as miniature:
+    def status(tag: str) -> dict[str, str]:
+        return {"status": "Invalid" if tag == "CARD1" else "Accepted"}
+
+    async with Miniature(accept_tag=status) as miniature:
         case = await run_one(tmp_path, miniature, steps)
 
     assert "Is id tag CARD1 (valid) provisioned" in case.reason
