@@ -95,16 +95,23 @@ def _undeclared(
                 features[name].append(f"{action} in {case.case_id}")
         if case.verdict is Verdict.PASSED:
             for name, feature in FEATURES.items():
-                if case.case_id in feature.cases:
+                if case.case_id in feature.cases and not features.get(name):
                     features[name].append(f"{case.case_id} passed")
     for profile, seen in profiles.items():
         if declaration.profiles is not None and profile not in declaration.profiles:
             yield _works(f"Profile {profile.value}", seen, "pics.profiles")
-    for name, seen in sorted(features.items()):
-        # Who said nothing about any feature left all of them open.
-        if declaration.features and not declaration.features.get(name):
-            said = "declared as missing" if name in declaration.features else "not declared"
-            yield _works(name, seen, "pics.features", said=said)
+    # Who said nothing about any feature left all of them open.
+    unsaid = sorted(features) if declaration.features else []
+    for name in [one for one in unsaid if declaration.features.get(one) is False]:
+        yield _works(name, features[name], "pics.features", said="declared as missing")
+    unsaid = [name for name in unsaid if name not in declaration.features]
+    if unsaid:
+        seen = f"{unsaid[0]}: {_named(features[unsaid[0]])}" if len(unsaid) == 1 else ""
+        yield _finding(
+            "declaration.undeclared",
+            f"These features work, and pics.features does not name them: {seen or _named(unsaid, most=len(FEATURES))}.",
+            expected="what works is declared",
+        )
     yield from _undeclared_security(cases, declaration, security_profiles)
 
 
@@ -232,8 +239,8 @@ def _finding(rule: str, message: str, *, expected: str, actual: str = "") -> Fin
     return Finding(rule, Severity.WARNING, message, expected=expected, actual=actual)
 
 
-def _named(items: Iterable[str]) -> str:
+def _named(items: Iterable[str], *, most: int = _SHOWN) -> str:
     different = list(dict.fromkeys(items))
-    shown = ", ".join(different[:_SHOWN])
-    more = len(different) - _SHOWN
+    shown = ", ".join(different[:most])
+    more = len(different) - most
     return f"{shown} and {more} more" if more > 0 else shown

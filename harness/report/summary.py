@@ -31,6 +31,7 @@ STYLES: Final = {
     Verdict.NOT_RUN: "dim",
 }
 _SHOWN_WARNINGS: Final = 40
+_NARROW: Final = 100  # a table of times has room for what matters most
 _VALUE: Final = re.compile(r"\d[\w:.+-]*")
 SET_NAMES: Final = {
     CaseSet.BEYOND: "Beyond the official cases",
@@ -42,7 +43,7 @@ def print_summary(
     report: Report, console: Console, *, reports: str = "", preview: str = ""
 ) -> None:
     """Print verdicts, warnings, performance and where the reports are."""
-    for part in _parts(report):
+    for part in _parts(report, is_narrow=console.width < _NARROW):
         console.print(part, soft_wrap=isinstance(part, Text))
     if reports:
         console.print(Text(f"Reports: {reports}"), soft_wrap=True)
@@ -51,7 +52,7 @@ def print_summary(
     console.print(_last_line(report))
 
 
-def _parts(report: Report) -> Iterator[RenderableType]:
+def _parts(report: Report, *, is_narrow: bool) -> Iterator[RenderableType]:
     run = report.run
     yield Text()
     yield Text(f"{printable(run.sut_name)} · case list {run.edition}", style="bold")
@@ -59,7 +60,7 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         yield _counts(report)
     yield from _not_passed(report)
     yield from _warnings(report)
-    yield from _performance(report.performance)
+    yield from _performance(report.performance, is_narrow=is_narrow)
     if run.stopped and run.cases:
         yield Text(f"Stopped early: {printable(run.stopped)}", style="bold red")
     for problem in report.problems:
@@ -144,12 +145,13 @@ def _warnings(report: Report) -> Iterator[RenderableType]:
 # --- performance -------------------------------------------------------------------------------
 
 
-def _performance(performance: Performance) -> Iterator[RenderableType]:
+def _performance(performance: Performance, *, is_narrow: bool) -> Iterator[RenderableType]:
     if not performance.all_actions.count:
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Response times, ms", overflow="fold")  # a whole name, however narrow
-    is_disturbed = performance.all_actions.disturbed > 0
+    disturbed = performance.all_actions.disturbed
+    is_disturbed = disturbed > 0 and not is_narrow
     for name in ("count", "unanswered", "late", *(["disturbed"] * is_disturbed)):
         table.add_column(name, justify="right")
     for name in ("median", "p95", "max"):
@@ -157,6 +159,8 @@ def _performance(performance: Performance) -> Iterator[RenderableType]:
     for line in (*performance.actions, performance.all_actions):
         table.add_row(*_action_cells(line, is_disturbed=is_disturbed))
     yield table
+    if disturbed and not is_disturbed:
+        yield Text(f"  {disturbed} answers are left out: the tester itself lagged")
     for value in performance.certificate:
         declared = "not declared" if value.declared_s is None else f"{value.declared_s:g} s"
         measured = "not measured" if value.measured_s is None else f"measured {value.measured_s} s"

@@ -162,10 +162,20 @@ def test_a_feature_at_work_that_is_not_declared_is_pointed_out(wire: Wire, featu
     seen = case(wire=wire)
     other = "stop_at_vehicle"
 
-    assert f"{feature} is not declared" in only(seen, features={other: True})[1]
+    assert f"does not name them: {feature}: " in only(seen, features={other: True})[1]
     assert f"{feature} is declared as missing" in only(seen, features={feature: False})[1]
     assert found(seen, features={feature: True}) == []
     assert found(seen) == []
+
+
+def test_features_nobody_named_are_told_in_one_sentence() -> None:
+    """A list of them, so that what contradicts the declaration stands out."""
+    seen = [case(wire=asked("ClearCache", {}, ACCEPTED)), case("TC_010_CSMS")]
+
+    rule, message = only(*seen, features={"stop_at_vehicle": True})
+
+    assert rule == "declaration.undeclared"
+    assert message.endswith("name them: authorization_cache, remote_start_after_plug_in.")
 
 
 def test_a_case_that_passes_shows_its_feature() -> None:
