@@ -296,7 +296,10 @@ class _Rules:
     def __init__(self, edition: str) -> None:
         self.faults: list[Planted] = []
         self._edition = edition
-        self._captured: dict[str, Json] = {}
+        # Known before a case begins; what it captures comes besides.
+        self._captured: dict[str, Json] = {
+            "firmware_signature": FIRMWARE.sign_content(FIRMWARE_CONTENT)
+        }
         self._gathered: dict[str, list[Json]] = {}
 
     def read(
