@@ -106,10 +106,11 @@ def _undeclared(
         yield _works(name, features[name], "pics.features", said="declared as missing")
     unsaid = [name for name in unsaid if name not in declaration.features]
     if unsaid:
-        seen = f"{unsaid[0]}: {_named(features[unsaid[0]])}" if len(unsaid) == 1 else ""
+        only = unsaid[0]
+        seen = f"{only}: {_named(features[only])}" if len(unsaid) == 1 else ", ".join(unsaid)
         yield _finding(
             "declaration.undeclared",
-            f"These features work, and pics.features does not name them: {seen or _named(unsaid, most=len(FEATURES))}.",
+            f"These features work, and pics.features does not name them: {seen}.",
             expected="what works is declared",
         )
     yield from _undeclared_security(cases, declaration, security_profiles)
@@ -239,8 +240,8 @@ def _finding(rule: str, message: str, *, expected: str, actual: str = "") -> Fin
     return Finding(rule, Severity.WARNING, message, expected=expected, actual=actual)
 
 
-def _named(items: Iterable[str], *, most: int = _SHOWN) -> str:
+def _named(items: Iterable[str]) -> str:
     different = list(dict.fromkeys(items))
-    shown = ", ".join(different[:most])
-    more = len(different) - most
+    shown = ", ".join(different[:_SHOWN])
+    more = len(different) - _SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
