@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -74,9 +74,7 @@ def main() -> None:
 
 @main.command()
 @_PATHS
-@click.option(
-    "--sut", required=True, metavar="FILE", help="System under test: a file, or `embedded`."
-)
+@click.option("--sut", metavar="FILE", help="System under test: a file, or `embedded`.")
 @click.option("--edition", type=click.Choice(EDITIONS), help="Edition of the case list.")
 @click.option("--strict", is_flag=True, help="Unasked requests and missed targets fail.")
 @click.option("-k", "expression", metavar="EXPR", help="Only cases whose name matches.")
@@ -112,6 +110,22 @@ def main() -> None:
     show_default=True,
     help="Runs that stay in the reports folder, 0 keeps all.",
 )
+@click.option("--operator", is_flag=True, help="You press the buttons, whatever the driver could.")
+@click.option(
+    "--deadline", type=click.FloatRange(1), metavar="S", help="Seconds you have for each button."
+)
+@click.option(
+    "--no-page", is_flag=True, help="Only the terminal tells what to press."
+)
+@click.option(
+    "--page-port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="Of that page."
+)
+@click.option(
+    "--resume",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Go on with a run of this kind, in its folder.",
+)
 @click.option("--junitxml", metavar="FILE", help="Also write the JUnit file here.")
 @click.option("--html", is_flag=True, help="Render the Allure HTML, where Node.js is present.")
 @click.option(
@@ -120,7 +134,7 @@ def main() -> None:
 def run(
     paths: tuple[Path, ...],
     *,
-    sut: str,
+    sut: str | None,
     edition: str | None,
     strict: bool,
     expression: str | None,
@@ -134,6 +148,11 @@ def run(
     known_failures: str | None,
     reports: str,
     keep: int,
+    operator: bool,
+    deadline: float | None,
+    no_page: bool,
+    page_port: int,
+    resume: Path | None,
     junitxml: str | None,
     html: bool,
     as_json: bool,
@@ -143,6 +162,16 @@ def run(
 
     from harness.loader import library_directory
 
+    if resume is not None:
+        before = _resumed(resume)
+        sut, edition, strict = before["sut"], before["edition"], before["ocpp_strict"]
+        expression, markers = before["keyword"] or None, before["markexpr"] or None
+        extended, slow, settle = before["extended"], before["slow"], before["settle"]
+        known_failures, reports = before["known_failures"], before["reports"]
+        may_test_public = may_test_public or before["may_test_public"]
+        paths, operator = tuple(Path(one) for one in before["arguments"]), True
+    if sut is None:
+        raise click.UsageError("Missing option '--sut'.")
     arguments = [
         # Nothing of the folder we happen to stand in, and no plugin that happens to be installed,
         # may change what a run does.
@@ -158,24 +187,38 @@ def run(
         ("-m", markers),
         ("--known-failures", known_failures),
         ("--junitxml", junitxml),
+        ("--resume", resume),
+        ("--deadline", deadline),
+        ("--page-port", page_port),
     ):
         if value is not None:
-            arguments += [name, value]
+            arguments += [name, str(value)]
     arguments += ["--ocpp-strict"] * strict + ["-x"] * stop_at_first
     arguments += ["--extended"] * extended + ["--slow"] * slow
     arguments += ["--i-may-test-this"] * may_test_public
+    arguments += ["--operator"] * operator + ["--no-page"] * no_page
     latest = Path(reports) / LATEST
-    before = latest.resolve()
+    newest = latest.resolve()
     arguments += [str(path) for path in paths or [library_directory()]]
     watcher = _Watcher()
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         code = int(pytest.main(arguments, plugins=[watcher]))
         code = code if code in (0, 1) else _WRONG_USE
-        if html and latest.exists() and latest.resolve() != before:
+        if html and latest.exists() and latest.resolve() != newest:
             _render_if_possible(latest)
     if as_json:
         click.echo(watcher.document(code))
     sys.exit(code)
+
+
+def _resumed(directory: Path) -> dict[str, Any]:
+    """Return the settings of a run that goes on."""
+    from harness.operator.journal import CannotResume, resume
+
+    try:
+        return dict(resume(directory).settings)
+    except CannotResume as exc:
+        raise click.UsageError(str(exc)) from exc
 
 
 class _Watcher:

@@ -71,6 +71,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="may_test_public",
         help="the CSMS need be neither on this machine nor in a private network",
     )
+    add("--operator", action="store_true", help="a person acts in place of the driver's commands")
+    add("--deadline", type=float, metavar="S", help="seconds a person has for each thing")
+    add("--no-page", action="store_true", help="no web page for the person")
+    add(
+        "--page-port",
+        type=int,
+        default=0,
+        metavar="PORT",
+        help="of that page (default: a free one)",
+    )
+    add("--resume", metavar="DIR", help="go on with the run with a person in this folder")
     add("--known-failures", metavar="FILE", help="TOML list of cases that may fail for now")
     add("--reports", default="reports", metavar="DIR", help="where reports go (default: reports)")
     add(

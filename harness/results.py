@@ -107,8 +107,8 @@ class DriverReport:
 
     Attributes:
         outcome: ``done``, ``refused`` (offline, unknown), ``unsupported`` (it has no way to ask),
-            ``skipped`` (a person passed over it), ``failed`` (the interface itself broke) or ``pending`` (it had not said anything when
-            the case ended).
+            ``skipped`` (a person passed over it), ``failed`` (the interface itself broke) or
+            ``pending`` (it had not said anything when the case ended).
         summary: its words, secrets masked.
     """
 

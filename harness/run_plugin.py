@@ -33,6 +33,8 @@ from harness.judge_declaration import judge_declaration
 from harness.judge_run import judge_run
 from harness.loader import States, library_directory, states_for
 from harness.model import CaseSet
+from harness.operator.journal import CannotResume, Earlier, resume
+from harness.operator.session import OperatorSession, is_with_person, ordered
 from harness.plugin import HarnessFault, ScenarioItem, near, scenario_items
 from harness.provisioning import Registry
 from harness.report.allure import AllureCase, AllureFiller
@@ -74,6 +76,8 @@ class RunPlugin:
         self.listeners: list[Callable[[CaseResult], None]] = []
         self.has_selection = False
         self.recorder: Recorder | None = None
+        self.operator: OperatorSession | None = None  # where a person acts
+        self.earlier: Earlier | None = None  # the part of a resumed run that was before
         self.report: Report | None = None
         self.outcome: Outcome | None = None
         self._trouble = ""  # why the run cannot begin, told once pytest can show it
@@ -101,6 +105,17 @@ class RunPlugin:
 
     def _make_directory(self) -> None:
         option = self.config.option
+        if option.resume:
+            try:
+                self.earlier = resume(Path(option.resume))
+            except CannotResume as exc:
+                self._trouble = str(exc)
+                return
+            directory = RunDirectory.resumed(self.earlier.path)
+            self.recorder = Recorder(directory, self._known_failures)
+            self._point_allure(directory.path)
+            option.xmlpath = str(directory.path / JUNIT)
+            return
         try:
             directory = RunDirectory.create(
                 Path(option.reports), started_at=datetime.now(UTC), keep=option.keep
@@ -168,10 +183,17 @@ class RunPlugin:
             self._begin(self.recorder, self.sut)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_collection_modifyitems(self) -> Generator[None, object, object]:
+    def pytest_collection_modifyitems(
+        self, items: list[pytest.Item]
+    ) -> Generator[None, object, object]:
         """Remember that the selection was made: pytest ends a failed collection like a good one."""
         result = yield
         self.has_selection = True
+        if self.sut is not None and is_with_person(self.config.option, self.sut):
+            cases = list(scenario_items(items))
+            places = ordered([item.scenario for item in cases], self.edition)
+            others = [item for item in items if not isinstance(item, ScenarioItem)]
+            items[:] = [*others, *(cases[place] for place in places)]
         return result
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -204,9 +226,13 @@ class RunPlugin:
         if threading.current_thread() is threading.main_thread():
             # CI ends jobs with SIGTERM; what was started must end with us.
             self._on_sigterm = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if not self._worker and is_with_person(option, self.sut):
+            options = self._with_person(self.sut, options, items)
         self._background = Background(self.sut, options, on_result=self.tell)
         try:
-            self._background.start()
+            engine = self._background.start()
+            if self.operator is not None:
+                self.operator.desk.on_stop = engine.stop
         except EngineError as exc:
             self._trouble = str(exc)
             pytest.exit(self._trouble, returncode=UNUSABLE)
@@ -216,7 +242,8 @@ class RunPlugin:
             links=dict(getattr(option, "allure_link_pattern", ())),
         )
         allure_commons.plugin_manager.register(self._filler)
-        if not self._worker:  # a worker learns its share of the cases only one by one
+        # A worker learns its share of the cases only one by one, and a person does one by one.
+        if not self._worker and self.operator is None:
             self._waiting = items
             self._submit_next_set(self._background)
 
@@ -244,8 +271,7 @@ class RunPlugin:
             self._filler.current = AllureCase(item.scenario, None)  # until there is a result
         if item in self._waiting:
             self._submit_next_set(self._background)
-        future = self._futures.get(item.nodeid) or self._background.submit(item.scenario)
-        result = item.result = future.result()
+        result = item.result = self._result_of(item, self._background)
         item.user_properties += [
             ("verdict", result.verdict.value),
             ("profile", result.profile.value),
@@ -256,6 +282,35 @@ class RunPlugin:
         if self._filler is not None:
             self._filler.current = AllureCase(item.scenario, result, self._known)
         return True if result.verdict is Verdict.NOT_RUN else None
+
+    def _result_of(self, item: ScenarioItem, background: Background) -> CaseResult:
+        """Wait for a case; one that an earlier part of the run did is done."""
+        if self.operator is not None and (done := self.operator.done(item.name)) is not None:
+            return done
+        future = self._futures.get(item.nodeid) or background.submit(item.scenario)
+        return future.result()
+
+    def _with_person(
+        self, sut: SystemUnderTest, options: RunOptions, items: list[ScenarioItem]
+    ) -> RunOptions:
+        """Open what a person needs, and return the options of such a run."""
+        self.operator = OperatorSession(
+            sut,
+            self.config.option,
+            directory=self._folder(),
+            arguments=self.config.args,
+            earlier=self.earlier,
+        )
+        self.sut = self.operator.sut
+        try:
+            self.operator.begin([item.scenario for item in items])
+        except OSError as exc:
+            self._trouble = f"what a person needs cannot be opened: {exc.strerror or exc}"
+            pytest.exit(self._trouble, returncode=UNUSABLE)
+        self.listeners.append(self.operator.add)
+        return replace(
+            options, concurrency=1, attendant=self.operator.desk, earlier=self.operator.earlier
+        )
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -397,6 +452,8 @@ class RunPlugin:
             if exitstatus == pytest.ExitCode.INTERRUPTED:
                 stop = "interrupted"
             found = self._background.finish(stop=stop)
+            if self.operator is not None:
+                self.operator.end()
             sys.setswitchinterval(self._switch_interval_s)
             if self._on_sigterm is not None:
                 signal.signal(signal.SIGTERM, self._on_sigterm)
@@ -425,6 +482,8 @@ class RunPlugin:
             if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 self.outcome = Outcome(UNUSABLE, NOTHING_SELECTED)
             return UNUSABLE
+        if self.operator is not None:
+            found = self.operator.whole(found)
         self.report, self.outcome = recorder.finish(found, all_ids=self._all_ids())
         if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             return UNUSABLE

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.ci import Job
+from harness.operator.session import is_with_person
 from harness.plugin import RUN, scenario_items
 from harness.progress import Progress
 from harness.report.markdown import render
@@ -73,8 +74,9 @@ class _Terminal:
             )
             self._err.print(Text(words, style="bold"))
             run.listeners.append(self._on_result)
-            self._progress = Progress(self._err, count, run.activities)
-            self._progress.start()
+            if not is_with_person(self._config.option, run.sut):  # that has a face of its own
+                self._progress = Progress(self._err, count, run.activities)
+                self._progress.start()
 
     # --- while it runs -------------------------------------------------------------------------
 
@@ -135,6 +137,9 @@ class _Terminal:
         run = self._run()
         if run is not None:
             run.show(self._out)
+            if run.operator is not None and run.report is not None and run.report.run.stopped:
+                words = f"Go on with: {run.operator.how_to_go_on()}"
+                self._err.print(Text(words, style="bold"))
         if self._has_collection_errors:
             words = "nothing was run: correct the files named above first"
             self._err.print(Text(words, style="bold red"))

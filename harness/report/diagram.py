@@ -74,15 +74,20 @@ def draw(case: CaseResult, *, sut_name: str = "") -> str:
     return _Drawing(case, sut_name).document(style=f"<style>{_style()}</style>") + "\n"
 
 
-def draw_inline(case: CaseResult, *, sut_name: str = "") -> str:
-    """Return the diagram as an element of a page that has `inline_style`."""
-    return _Drawing(case, sut_name).document(classes=INLINE_CLASS)
+def draw_inline(case: CaseResult, *, sut_name: str = "", label: str = "") -> str:
+    """Return the diagram as an element of a page that has `inline_style` or `live_style`.
+
+    Args:
+        label: stands where the verdict would, while there is none.
+    """
+    return _Drawing(case, sut_name, label).document(classes=INLINE_CLASS)
 
 
 @dataclass(slots=True)
 class _Drawing:
     case: CaseResult
     sut_name: str
+    label: str = ""
     y: float = 0.0
     parts: list[str] = field(default_factory=list)
 
@@ -120,7 +125,7 @@ class _Drawing:
             f'<text x="24" y="34"><tspan class="heading">{_safe(case.case_id, 40)}</tspan>'
             f'<tspan class="subheading" dx="10">{_safe(_cut(case.title, 68), None)}</tspan></text>'
         )
-        verdict = case.verdict.value.replace("_", " ")
+        verdict = self.label or case.verdict.value.replace("_", " ")
         width = 7.6 * len(verdict) + 22
         paint = _PAINT_OF[case.verdict]
         self.parts.append(
@@ -428,6 +433,13 @@ def _style() -> str:
 def inline_style() -> str:
     """Return the style sheet of diagrams inside a page: for paper, and for nothing else there."""
     return _rules(_shape() + _paint(_LIGHT), scope=f".{INLINE_CLASS} ")
+
+
+def live_style() -> str:
+    """Return the style sheet of diagrams inside a page on a screen, in both colour schemes."""
+    scope = f".{INLINE_CLASS} "
+    dark = _rules(_paint(_DARK), scope=scope)
+    return f"{inline_style()}@media (prefers-color-scheme:dark){{{dark}}}"
 
 
 def _rules(rules: Sequence[tuple[str, str]], *, scope: str = "") -> str:

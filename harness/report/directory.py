@@ -51,6 +51,7 @@ class RunDirectory:
         self.path = path
         self._keep = keep
         self._trace_size = 0
+        self._is_begun = False  # by an earlier part of the run
 
     @classmethod
     def create(
@@ -70,9 +71,22 @@ class RunDirectory:
                 (path / folder).mkdir()
         return cls(path, keep=keep)
 
+    @classmethod
+    def resumed(cls, path: Path) -> RunDirectory:
+        """Return the folder of a run that goes on; its trace and results so far stay."""
+        directory = cls(path, keep=0)
+        directory._is_begun = True
+        with contextlib.suppress(OSError):
+            directory._trace_size = (path / TRACE).stat().st_size
+        # Written again, with the results of both parts.
+        for old in (path / ALLURE_RESULTS).glob("*"):
+            old.unlink(missing_ok=True)
+        return directory
+
     def begin(self, *, started_at: datetime, sut_name: str, edition: str) -> None:
         """Begin the trace, point `latest` here and drop the oldest runs."""
-        self._append(head_line(started_at=started_at, sut_name=sut_name, edition=edition))
+        if not self._is_begun:
+            self._append(head_line(started_at=started_at, sut_name=sut_name, edition=edition))
         runs = self.path.parent
         with _clear_errors(runs):
             _point(runs.parent / LATEST, self.path)
@@ -81,6 +95,8 @@ class RunDirectory:
 
     def discard(self) -> None:
         """Remove the folder of a run that never began."""
+        if self._is_begun:
+            return
         shutil.rmtree(self.path, ignore_errors=True)
 
     def append_case(self, case: CaseResult) -> None:
