@@ -32,6 +32,7 @@ DRAIN_S: Final = 3600.0  # for a transfer that is under way when the server is n
 TURN_S: Final = 0.1  # how soon the thread notices that it shall end
 DEAF_WITHIN_S: Final = 15.0  # the thread may be waiting for the desk
 MAX_SESSIONS: Final = 64
+MAX_SESSIONS_OF_ADDRESS: Final = 24  # else one takes them all, and nobody can send a log
 FAILED_LOGIN_PAUSE_S: Final = 0.5  # passwords are random and long; this is for the log's sake
 
 # What a client needs to log in and to store a file. No APPE, REST, STOU, RETR, LIST, SIZE …
@@ -113,6 +114,7 @@ class FtpServer:
             self._loop.close()
             raise
         self._listener.max_cons = MAX_SESSIONS
+        self._listener.max_cons_per_ip = MAX_SESSIONS_OF_ADDRESS
         self.port = self._listener.address[1]
         self._thread = threading.Thread(target=self._serve, name="ftp", daemon=True)
         self._thread.start()

@@ -16,6 +16,7 @@ from starlette.types import Scope as Request
 from csms.credentials import api_token_digest
 from csms.domain.model import ApiToken
 from csms.domain.scopes import Scope
+from csms.domain.secrets import mask_location
 from csms.storage.errors import StorageError
 from csms.web import problems
 from csms.web.problems import Problem
@@ -77,7 +78,7 @@ class Gate:
         try:
             await self._app(scope, receive, send)
         except Exception:  # answered with a problem already
-            _logger.exception("%s %s failed", scope["method"], scope["path"])
+            _logger.exception("%s %s failed", scope["method"], mask_location(scope["path"]))
 
     async def _refusal(self, scope: Request) -> Problem | None:
         values = [value for name, value in scope["headers"] if name == b"authorization"]

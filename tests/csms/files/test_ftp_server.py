@@ -362,3 +362,23 @@ def test_a_taken_port_is_told(server: FtpServer, desk: DeskOfOne, root: Path) ->
 
     with pytest.raises(OSError, match="in use"):
         second.start()
+
+
+def test_one_address_does_not_take_all_sessions(
+    desk: DeskOfOne, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a stranger keeps every log out."""
+    monkeypatch.setattr("csms.files.ftp_server.MAX_SESSIONS_OF_ADDRESS", 1)
+    root = tmp_path / "of one"
+    root.mkdir()
+    server = FtpServer(FtpSettings(host="127.0.0.1", port=0), desk, root=root)
+    server.start()
+    try:
+        with ftplib.FTP() as first, ftplib.FTP() as second:  # noqa: S321  # that is what it is
+            first.connect("127.0.0.1", server.port, timeout=5)
+            with pytest.raises(ftplib.Error, match="421"):
+                second.connect("127.0.0.1", server.port, timeout=5)
+            assert first.login(USER, PASSWORD).startswith("230")
+    finally:
+        server.stop()
+        server.join(5)

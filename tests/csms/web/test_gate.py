@@ -1,6 +1,7 @@
 """Who may call the HTTP API, and what refusals look like."""
 
 import asyncio
+import contextlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from csms.app import CentralSystem, central_system
 from csms.config import Settings
 from csms.credentials import api_token_digest
 from csms.storage import api_tokens
 from csms.storage.store import Store
+from csms.web.gate import Gate
 from tests.csms.conftest import TOKEN
 
 MEMBERS = {"type", "title", "status", "detail"}
@@ -254,3 +257,23 @@ async def test_broken_database_is_a_problem_and_not_ready(
 
     assert (listed.status_code, live.status_code) == (503, 200)
     assert listed.json()["type"] == "urn:ocpp-csms:problem:storage-unavailable"
+
+
+async def test_log_of_a_failure_opens_no_file(caplog: pytest.LogCaptureFixture) -> None:
+    """The random part of a path is all that is asked for there."""
+    token = "a1" * 20
+
+    async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError("no")
+
+    async def find(digest: str) -> None:
+        raise AssertionError("files need no bearer token")
+
+    gate = Gate(fail, api_token=None, find=find, note=lambda *_: None)
+    transport = httpx.ASGITransport(gate)
+    async with httpx.AsyncClient(transport=transport, base_url="http://csms") as client:
+        with contextlib.suppress(Exception):
+            await client.put(f"/files/logs/{token}/log.txt")
+
+    assert "failed" in caplog.text
+    assert token not in caplog.text
