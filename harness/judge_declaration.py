@@ -107,10 +107,10 @@ def _undeclared(
     unsaid = [name for name in unsaid if name not in declaration.features]
     if unsaid:
         only = unsaid[0]
-        seen = f"{only}: {_named(features[only])}" if len(unsaid) == 1 else ", ".join(unsaid)
+        what = f"{only}: {_named(features[only])}" if len(unsaid) == 1 else ", ".join(unsaid)
         yield _finding(
             "declaration.undeclared",
-            f"These features work, and pics.features does not name them: {seen}.",
+            f"These features work, and pics.features does not name them: {what}.",
             expected="what works is declared",
         )
     yield from _undeclared_security(cases, declaration, security_profiles)
