@@ -11,13 +11,15 @@ import base64
 import json
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Final, cast
 
 import httpx
 
+from harness.drivers.driver import DriverError
 from harness.drivers.http_spec import (
     CommandTemplate,
     HttpDriverSpec,
@@ -89,6 +91,9 @@ class Exchange:
         Args:
             mask: takes secrets out of a text, before it is cut.
             on_secret: told what logging in gave.
+
+        Raises:
+            DriverError: a trust anchor cannot be read.
         """
         self._spec = spec
         self._timeout_s = timeout_s
@@ -101,7 +106,7 @@ class Exchange:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
             follow_redirects=False,
             trust_env=False,
-            verify=tls_context(),
+            verify=_trusting(spec.trust_anchors),
         )
 
     async def close(self) -> None:
@@ -259,6 +264,21 @@ async def _read(response: httpx.Response) -> Answer:
             raise ValueError(f"the answer is longer than {_MAX_ANSWER} bytes")
     location = response.headers.get("Location", "")
     return Answer(response.status_code, bytes(content), str(response.url), location)
+
+
+def _trusting(anchors: Sequence[Path]) -> ssl.SSLContext:
+    if not anchors:
+        return tls_context()
+    context = httpx.create_ssl_context(trust_env=False)
+    for path in anchors:
+        try:
+            context.load_verify_locations(path)
+        except (OSError, ssl.SSLError) as error:
+            raise DriverError(
+                f"{path} cannot be read as PEM certificates: {error}; "
+                "correct `driver.trust_anchors`"
+            ) from error
+    return context
 
 
 def _basic(user: str, password: str) -> str:

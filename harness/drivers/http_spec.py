@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness.drivers.conditions import Condition
 from harness.drivers.driver import Operation
@@ -121,6 +122,7 @@ class HttpDriverSpec:
         command: for every action that `actions` does not name; None: there are no others.
         actions: by action, variants in order: the first whose `when` holds is used.
         basic_auth: user and password.
+        trust_anchors: PEM files of whom to trust besides the authorities that everybody trusts.
         restore: requests that put an identity back; None: those of `identities`.
         unsupported: why stations, or tags of a role, cannot be registered.
         timeout_s: for one request; None: as the run says.
@@ -131,6 +133,7 @@ class HttpDriverSpec:
     actions: Mapping[str, tuple[CommandTemplate, ...]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     basic_auth: tuple[str, str] | None = None
+    trust_anchors: tuple[Path, ...] = ()
     tables: Tables = field(default_factory=dict)
     login: LoginTemplate | None = None
     callback: CallbackSpec | None = None

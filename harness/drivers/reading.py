@@ -168,6 +168,7 @@ class DriverReader:
             actions=actions,
             headers=headers,
             basic_auth=self._basic_auth(section),
+            trust_anchors=tuple(map(self._path_of, self._anchors(section))),
             tables=self._tables,
             login=login,
             callback=callback,
@@ -361,6 +362,10 @@ class DriverReader:
         if ":" in user:
             raise self._file.error((*at, "user"), "Basic auth cannot carry a colon in a user name")
         return user, self._fill(given["password"], (*at, "password"))
+
+    def _anchors(self, section: Section) -> list[str]:
+        given = section.get("trust_anchors", [])
+        return cast("list[str]", self._filled(given, ("driver", "trust_anchors")))
 
     # --- values -----------------------------------------------------------------------------
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.drivers.driver import Operation, Outcome, ProvisioningError
+from harness.drivers.driver import DriverError, Operation, Outcome, ProvisioningError
 from harness.masking import Masker
 from harness.model import Json
+from harness.pki import Pki
 from tests.harness.drivers.interface import Asked, Interface, Reply, http_driver
 
 RESET = Operation.RESET
@@ -215,3 +217,34 @@ async def test_basic_auth(tmp_path: Path, interface: Interface) -> None:
         await driver.command("CP1", RESET, {})
 
     assert interface.requests[0].headers["authorization"] == "Basic YWRtaW46MTIzNCQ="
+
+
+# --- TLS -------------------------------------------------------------------------------------
+
+
+async def test_trust_anchors_are_the_files_to_name(tmp_path: Path) -> None:
+    """A certificate of one's own is trusted when its root is named, and only then."""
+    pki = Pki(tmp_path / "pki", hosts=["127.0.0.1"])
+    pki.write(("root", "server_certificate", "server_key"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pki.path("server_certificate"), pki.path("server_key"))
+    async with Interface().running(tls) as interface:
+        anchors: dict[str, Json] = {"trust_anchors": [str(pki.path("root"))]}
+        told = []
+        for section in ({}, anchors):
+            async with http_driver(tmp_path, interface, section) as driver:
+                told.append(await driver.command("CP1", RESET, {}))
+
+    assert [one.outcome for one in told] == [Outcome.FAILED, Outcome.DONE]
+    assert "CERTIFICATE_VERIFY_FAILED" in told[0].summary
+
+
+async def test_a_trust_anchor_that_is_none_is_told(tmp_path: Path) -> None:
+    """Before the run, with the file."""
+    (tmp_path / "ca.pem").write_text("nothing")
+    for name in ("ca.pem", "nobody.pem"):
+        with pytest.raises(DriverError, match=rf"{name} cannot be read as PEM certificates"):
+            async with http_driver(
+                tmp_path, Interface(), {"base_url": "https://x", "trust_anchors": [name]}
+            ):
+                pass
