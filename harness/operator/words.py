@@ -441,7 +441,7 @@ def _certificate_signed(say: _Saying) -> str:
 
 
 def _delete_certificate(say: _Saying) -> str:
-    for path, value in leaves(say.get("certificateHashData")):
+    for path, value in leaves(say.get("certificateHashData") or {}):
         name = _spaced(path)
         file = say.value(f"certificateHashData.{path}", name) if len(str(value)) > 99 else value
         say.tell(name[0].upper() + name[1:], file)

@@ -35,7 +35,7 @@ from allure_commons.types import Severity as Level
 from harness.model import CaseSet, Requirement, Scenario
 from harness.report.diagram import draw
 from harness.report.document import Known, Report, case_warnings
-from harness.report.failure import explain, frame_lines, headline
+from harness.report.failure import answer_lines, explain, frame_lines, headline
 from harness.report.frames import Frame, printable, printable_lines, read_frames
 from harness.report.summary import SET_NAMES
 from harness.results import CaseResult, Severity, StepResult, Verdict
@@ -178,6 +178,9 @@ class AllureFiller:
             attachments.append(_attach("Sequence diagram", svg, "image/svg+xml", "svg"))
         if case.verdict is not Verdict.PASSED or case_warnings(case):
             attachments.append(_attach("Findings", explain(case), "text/plain", "txt"))
+        if case.operator_answers:
+            said = "\n".join(answer_lines(case)) + "\n"
+            attachments.append(_attach("What the operator said", said, "text/plain", "txt"))
         if case.exchanges:
             attachments.append(_attach("Response times", _timing(case), "text/csv", "csv"))
         if case.events:

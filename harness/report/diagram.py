@@ -180,7 +180,7 @@ class _Drawing:
             if step is not None and step.path != current:
                 current = step.path
                 self._step(step.path, step.title)
-            elif index > last_of_steps and current:
+            elif index > last_of_steps and current and not self.label:
                 current = ""
                 self._step("", "after the last step: watched, cleaned up, closed")
             findings = at_event.get(index, ())

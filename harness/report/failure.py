@@ -18,6 +18,17 @@ _SHOWN_FRAMES: Final = 10
 _SHOWN_AFTER: Final = 2  # frames shown after the one that is wrong
 _SHOWN_TEXT: Final = 400  # characters of one frame
 _SHOWN_FINDINGS: Final = 10
+# What a person said, by kind.
+ANSWER_WORDS: Final = {
+    "wrong_press": "pressed something else",
+    "again": "tries again",
+    "this_is_it": "says that this is what the system sends",
+    "not_me": "says that nobody pressed that",
+    "pressed": "says that it was pressed and nothing came",
+    "skip": "skipped it",
+    "cannot": "says that the system has no such thing",
+    "deadline": "said nothing in time",
+}
 _ORDER: Final = (Severity.ERROR, Severity.FAILURE, Severity.INCONCLUSIVE, Severity.WARNING)
 
 
@@ -57,6 +68,9 @@ def _lines(case: CaseResult) -> Iterator[str]:
         yield ""
         summary = printable(report.summary, limit=_SHOWN_TEXT)
         yield f"Driver, {report.action}: {report.outcome}, {summary}"
+    if case.operator_answers:
+        yield ""
+        yield from answer_lines(case)
     if case.events:
         yield ""
         yield from _last_frames(case)
@@ -64,6 +78,14 @@ def _lines(case: CaseResult) -> Iterator[str]:
         yield ""
         yield "Reproduce with:"
         yield f"  {printable(case.reproduce)}"
+
+
+def answer_lines(case: CaseResult) -> Iterator[str]:
+    """Yield what a person said and did in a case, with times."""
+    for answer in case.operator_answers:
+        words = f": {printable(answer.words, limit=_SHOWN_TEXT)}" if answer.words else ""
+        at = answer.at.strftime("%H:%M:%S")
+        yield f"Operator, {at}, step {answer.step}: {ANSWER_WORDS[answer.kind]}{words}"
 
 
 def _finding_lines(case: CaseResult, finding: Finding) -> Iterator[str]:

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from harness.report.diagram import inline_style
 from harness.report.document import Report
+from harness.report.failure import answer_lines
 from harness.report.frames import printable, printable_lines
 from harness.report.official_list import ListedCase, official_list
 from harness.report.preview_content import Preview, compose
@@ -48,6 +49,8 @@ def render(report: Report, listed: Sequence[ListedCase] | None = None) -> str:
             style=Markup(style),  # noqa: S704  # ours; what is not is escaped as CSS text
             policy=f"{_POLICY}; style-src 'sha256-{digest}'",
             Standing=Standing,
+            answered=[case for case in report.run.cases if case.operator_answers],
+            answer_lines=answer_lines,
         )
     )
 

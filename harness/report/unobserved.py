@@ -47,6 +47,7 @@ _BY_OUTCOME: Final = {
         "The driver has no way to ask for it. Name the request under `driver.actions` if there is"
         " one; else declare that the product has no such function, or do it by hand."
     ),
+    "skipped": "A person passed over it. Go through the case again: `preflight run` with its file.",
     "failed": (
         "The interface itself failed. Check `driver.base_url`, the path and the body of the"
         " request, and the log of the CSMS."

@@ -90,7 +90,8 @@ source.onmessage = (event) => {
   if (news.sequence !== undefined) part("sequence").scrollTop = part("sequence").scrollHeight;
   if (news.case !== wasCase) {
     wasCase = news.case;
-    document.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+    const line = document.querySelector("[aria-current]"), list = part("cases");
+    if (line) list.scrollTop = line.offsetTop - list.clientHeight / 2;
   }
   if (news.over) { source.close(); link.textContent = "ended"; }
 };
