@@ -13,7 +13,7 @@ import base64
 import contextlib
 import hmac
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from hashlib import sha256
 from typing import Final, Literal, TypeAlias
 
@@ -25,6 +25,7 @@ MAX_PASSWORD_BYTES: Final = 1024  # bounds the work an unknown peer can ask for
 MAX_REMEMBERED: Final = 10_000  # proven pairs; 32 bytes each
 MAX_SLOW_CHECKS: Final = 2  # at a time: each takes 64 MiB and a core
 MAX_WAITING: Final = 64  # slow checks; some seconds' worth
+MAX_WAITING_FROM: Final = 16  # of one address: nobody else waits for more than these
 
 Encoding: TypeAlias = Literal["raw_from_hex", "hex_text", "either"]
 
@@ -140,6 +141,7 @@ class CredentialChecker:
     def __init__(self, *, encoding: Encoding = "either") -> None:
         self._encoding = encoding
         self._waiting = 0
+        self._waiting_from: Counter[str] = Counter()
         self._memory_key = secrets.token_bytes(32)
         self._proven: OrderedDict[bytes, None] = OrderedDict()
         self._slots = asyncio.Semaphore(MAX_SLOW_CHECKS)
@@ -153,8 +155,13 @@ class CredentialChecker:
         async with self._slots:
             return await asyncio.to_thread(for_password, password)
 
-    async def check(self, verifier: str, password: bytes) -> bool:
+    async def check(self, verifier: str, password: bytes, *, address: str = "") -> bool:
         """Tell whether the password is the right one.
+
+        Args:
+            verifier: of the charge point.
+            password: as sent.
+            address: who waits too often is told so before he delays others; empty for ourselves.
 
         Raises:
             TooBusy: it cannot be told now.
@@ -165,9 +172,11 @@ class CredentialChecker:
         if pair in self._proven:
             self._proven.move_to_end(pair)
             return True
-        if self._waiting >= MAX_WAITING:
+        if self._waiting >= MAX_WAITING or self._waiting_from[address] >= MAX_WAITING_FROM:
             raise TooBusy
         self._waiting += 1
+        if address:
+            self._waiting_from[address] += 1
         try:
             async with self._slots:
                 is_right = pair in self._proven or await asyncio.to_thread(
@@ -175,6 +184,9 @@ class CredentialChecker:
                 )
         finally:
             self._waiting -= 1
+            if address:
+                self._waiting_from[address] -= 1
+            self._waiting_from = +self._waiting_from  # without zeros
         if is_right:
             self._proven[pair] = None
             if len(self._proven) > MAX_REMEMBERED:

@@ -44,8 +44,8 @@ _logger: Final = logging.getLogger(__name__)
 class Credentials(Protocol):
     """Checks passwords; slow checks must not block the event loop."""
 
-    async def check(self, verifier: str, password: bytes) -> bool:
-        """Tell whether the password is the right one."""
+    async def check(self, verifier: str, password: bytes, *, address: str) -> bool:
+        """Tell whether the password that somebody sent is the right one."""
 
 
 class ClientCertificates(Protocol):
@@ -249,7 +249,7 @@ class Door:
         verifier = charge_point.credential
         if password is None or verifier is None:
             return False
-        return await self._credentials.check(verifier, password)
+        return await self._credentials.check(verifier, password, address=visitor.address)
 
     async def _register(self, admitted: Admitted) -> Admitted:
         if self._unknown is None:

@@ -89,11 +89,11 @@ class SettlingChecker:
         self._checker = checker
         self._store = store
 
-    async def check(self, verifier: str, password: bytes) -> bool:
+    async def check(self, verifier: str, password: bytes, *, address: str) -> bool:
         """Tell whether the password is the right one."""
         newest = credentials.newest(verifier)
-        if newest == verifier or not await self._checker.check(newest, password):
-            return await self._checker.check(verifier, password)
+        if newest == verifier or not await self._checker.check(newest, password, address=address):
+            return await self._checker.check(verifier, password, address=address)
         try:
             await self._store.write(
                 partial(charge_points.settle_credential, either=verifier, proven=newest)

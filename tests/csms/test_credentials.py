@@ -175,6 +175,33 @@ async def test_slow_checks_beyond_a_bound_are_refused(monkeypatch: pytest.Monkey
     assert not await checker.check(verifier, b"one more")
 
 
+async def test_one_address_does_not_fill_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who guesses at many charge points delays those of others by a few checks only."""
+    go_on = asyncio.Event()
+
+    async def slow(function: object, *arguments: object, **options: object) -> bool:
+        await go_on.wait()
+        return True
+
+    monkeypatch.setattr(credentials, "MAX_WAITING_FROM", 2)
+    monkeypatch.setattr(asyncio, "to_thread", slow)
+    checker = CredentialChecker()
+    verifier = "$argon2id$v=19$made-up"
+
+    def come(password: bytes, address: str) -> asyncio.Task[bool]:
+        return asyncio.create_task(checker.check(verifier, password, address=address))
+
+    waiting = [come(b"1", "192.0.2.1"), come(b"2", "192.0.2.1"), come(b"3", "192.0.2.2")]
+    await asyncio.sleep(0)
+
+    with pytest.raises(TooBusy):
+        await come(b"4", "192.0.2.1")
+    go_on.set()
+    assert await asyncio.gather(*waiting) == [True] * 3
+    assert await come(b"4", "192.0.2.1")
+    assert not checker._waiting_from
+
+
 def test_api_tokens_are_random_and_kept_as_digests() -> None:
     """No two tokens are alike, and the digest does not contain the token."""
     first, second = credentials.new_api_token(), credentials.new_api_token()

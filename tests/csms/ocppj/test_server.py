@@ -901,7 +901,7 @@ class SlowChecker:
         self.asked = asyncio.Event()
         self.go_on = asyncio.Event()
 
-    async def check(self, verifier: str, password: bytes) -> bool:
+    async def check(self, verifier: str, password: bytes, *, address: str) -> bool:
         self.asked.set()
         await self.go_on.wait()
         return True
