@@ -45,17 +45,17 @@ class _Commands(click.Group):
     """The commands of this file, and those of others, which load only when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted((*super().list_commands(ctx), "simulate", "compare"))
+        return sorted((*super().list_commands(ctx), "simulate", "compare", "matrix"))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "simulate":
             from simulator.cli import simulate
 
             return simulate
-        if cmd_name == "compare":
+        if cmd_name in ("compare", "matrix"):
             from harness.comparison import cli as comparing
 
-            return comparing.compare
+            return comparing.compare if cmd_name == "compare" else comparing.matrix
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> object:

@@ -94,3 +94,32 @@ def _read(name: str, reports: Path) -> Report:
         return read_chosen(name, reports=reports)
     except UnreadableReport as exc:
         raise click.UsageError(str(exc)) from exc
+
+
+@click.command()
+@click.argument("chosen", nargs=-1, required=True, metavar="REPORT...")
+@click.option(
+    "--badge",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Also write an SVG badge for each system into this folder.",
+)
+@_REPORTS
+def matrix(chosen: tuple[str, ...], *, badge: Path | None, reports: Path) -> None:
+    """Print several systems side by side, a row for each case, as Markdown.
+
+    Each REPORT is a folder of a run, a report.json file, the name of a run, or `latest`.
+    """
+    from harness.comparison.badge import badges
+    from harness.comparison.matrix import as_matrix
+
+    read = [_read(name, reports) for name in chosen]
+    if badge is not None:
+        try:
+            badge.mkdir(parents=True, exist_ok=True)
+            for one in badges(read):
+                (badge / one.file).write_text(one.svg, "utf-8")
+                click.echo(str(badge / one.file), err=True)
+        except OSError as exc:
+            raise click.UsageError(f"cannot write {badge}: {exc.strerror or exc}") from exc
+    click.echo(as_matrix(read), nl=False)

@@ -185,7 +185,7 @@ def compare(old: Report, new: Report, *, allow: Sequence[Change] = ()) -> Compar
     counts[Change.SLOWER.value] = sum(one.is_slower for one in latency)
     counts[Change.CHANGED_FRAME.value] = len(frames)
     counts[Change.NEW_FINDING.value] = len(new_findings)
-    counts[Change.BROKEN_OFF.value] = bool(new.run.stopped)
+    counts[Change.BROKEN_OFF.value] = int(bool(new.run.stopped))
     return Comparison(
         old=_side(old),
         new=_side(new),
@@ -244,9 +244,12 @@ def _verdict_change(
 
 
 def _words(now: CaseResult | None) -> str:
+    """Return why a case came out as it did; the verdict itself stands beside it."""
     if now is None:
         return "not in the new run"
-    return "" if now.verdict is Verdict.PASSED else headline(now)
+    if now.verdict is Verdict.PASSED:
+        return ""
+    return headline(now).removeprefix(f"{now.verdict.value}:").strip()
 
 
 def _change(old: Verdict | None, new: Verdict | None) -> Change | None:

@@ -54,6 +54,13 @@ class ActionChange:
     is_judged: bool
 
     @property
+    def is_longer(self) -> bool:
+        """Whether the median grew by more than the tolerance, be it by chance."""
+        if self.old.median_s is None or self.new.median_s is None:
+            return False
+        return self.new.median_s > _tolerated([self.old.median_s])[0]
+
+    @property
     def is_slower(self) -> bool:
         """Whether it is slower beyond noise."""
         return self.is_judged and self.p_value <= ALPHA

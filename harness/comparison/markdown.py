@@ -13,6 +13,7 @@ from harness.comparison.compare import Comparison, VerdictChange
 from harness.comparison.words import (
     MANY_SLOWER,
     SECTIONS,
+    action_words,
     are_many_slower,
     case_words,
     last_words,
@@ -27,8 +28,9 @@ from harness.comparison.words import (
 from harness.report.frames import printable
 
 _LONGEST: Final = 400  # characters of one text
-# Words without any character that Markdown, or what makes links of texts, gives a meaning to.
-_HARMLESS: Final = re.compile(r"[A-Za-z0-9 ,;()+%-]*(?:\.(?= |\Z)[A-Za-z0-9 ,;()+%-]*)*", re.ASCII)
+# Words without any character that Markdown, or what makes links of texts, gives a meaning to; a dot
+# or colon only at the end of a word.
+_HARMLESS: Final = re.compile(r"(?:[A-Za-z0-9 ,;?()%-]|[.:](?= |\Z))*", re.ASCII)
 _SPECIAL: Final = re.compile(r"[^A-Za-z0-9 ]", re.ASCII)
 
 
@@ -66,7 +68,7 @@ def as_markdown(comparison: Comparison) -> str:
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:
-    mark = "❌" if comparison.worse else "✅"
+    mark = "✘" if comparison.worse else "✔"
     yield f"## {mark} {last_words(comparison)}"
     yield ""
     for name, side in (("Old", comparison.old), ("New", comparison.new)):
@@ -137,7 +139,7 @@ def _slower(comparison: Comparison) -> Iterator[str]:
             ("Action", "Answers old, new", "Median / p95 ms, old", "new", "p"),
             (
                 (
-                    code(one.action),
+                    code(action_words(one, comparison.latency)),
                     f"{one.old.count}, {one.new.count}",
                     spread(one.old),
                     f"**{spread(one.new)}**",

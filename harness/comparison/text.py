@@ -14,6 +14,7 @@ from harness.comparison.compare import Change, Comparison, VerdictChange
 from harness.comparison.words import (
     MANY_SLOWER,
     SECTIONS,
+    action_words,
     are_many_slower,
     case_words,
     last_words,
@@ -69,7 +70,7 @@ def _parts(comparison: Comparison) -> Iterator[RenderableType]:
             yield from _head(title, len(findings))
         for finding in findings:
             words = printable(f"{finding.message}  [{case_words(finding.case_ids)}]")
-            rule = f"{finding.severity.value} {finding.rule}  "
+            rule = printable(f"{finding.severity.value} {finding.rule}  ")
             yield _row(Text.assemble((rule, "bold"), words))
     yield Text()
     style = "bold red" if comparison.worse else "bold green"
@@ -114,7 +115,7 @@ def _slower(comparison: Comparison) -> Iterator[RenderableType]:
             table.add_column(name, justify="right")
         for one in comparison.slower:
             table.add_row(
-                Text(printable(one.action)),
+                Text(printable(action_words(one, comparison.latency))),
                 f"{one.old.count}, {one.new.count}",
                 spread(one.old),
                 Text(spread(one.new), style="bold red"),

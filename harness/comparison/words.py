@@ -67,15 +67,21 @@ def case_words(case_ids: Sequence[str]) -> str:
     return ", ".join(case_ids[:_MOST_CASES]) + (f" and {more} more" if more > 0 else "")
 
 
+def action_words(one: ActionChange, latency: Sequence[ActionChange]) -> str:
+    """Return the action, and its budget where that is needed to tell it from another."""
+    is_alone = sum(other.action == one.action for other in latency) == 1
+    return one.action if is_alone else f"{one.action} ({one.budget})"
+
+
 def unjudged_words(latency: Sequence[ActionChange]) -> str:
-    """Return which actions had too few answers to be judged, and what those took."""
+    """Return which actions took much longer but had too few answers to be judged."""
     few = [
-        f"{one.action} ({one.old.count} and {one.new.count}: {ms(one.old.median_s)} →"
-        f" {ms(one.new.median_s)} ms)"
+        f"{action_words(one, latency)} ({one.old.count} and {one.new.count} answers:"
+        f" {ms(one.old.median_s)} → {ms(one.new.median_s)} ms)"
         for one in latency
-        if not one.is_judged
+        if one.is_longer and not one.is_judged
     ]
-    return f"Too few answers to judge: {', '.join(few)}." if few else ""
+    return f"Longer, but too few answers to judge: {', '.join(few)}." if few else ""
 
 
 def are_many_slower(comparison: Comparison) -> bool:
