@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -15,7 +15,10 @@ from rich.text import Text
 
 from harness import declaration, selection
 from harness.awaited import leaves
-from harness.declaration import Decision, Declaration, Ground
+from harness.declaration import OUT, Decision, Declaration, Ground
+from harness.drivers.command import CommandDriverSpec
+from harness.drivers.driver import COMMANDS, NoDriver, Operation
+from harness.drivers.http_spec import HttpDriverSpec
 from harness.model import CaseSet, OperatorStep, Scenario
 from harness.sut import SystemUnderTest
 
@@ -25,11 +28,25 @@ _SETS: Final = tuple(CaseSet)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A case, whether it is asked, and what an operator has to make the Central System send."""
+    """A case and whether it is asked.
+
+    Attributes:
+        commands: what an operator has to make the Central System send.
+        unsupported: those of them that the driver cannot ask for, and why.
+    """
 
     scenario: Scenario
     decision: Decision
     commands: tuple[str, ...]
+    unsupported: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """Why it is in or out, and what leaves it open."""
+        first = next(iter(self.unsupported.items()), None)
+        if first is None or not self.decision.is_in:
+            return self.decision.reason
+        return f"{self.decision.reason}; the driver cannot ask for {first[0]}: {first[1]}"
 
     @property
     def editions(self) -> str:
@@ -48,8 +65,14 @@ def entries(
     Args:
         sut: whose declaration decides; without one nothing is declared.
     """
+    cannot = _cannot(sut)
     return tuple(
-        Entry(one, _decide(one, sut, edition), _commands(one))
+        Entry(
+            one,
+            _decide(one, sut, edition),
+            commands := _commands(one),
+            {name: why for name in commands if (why := cannot(name))},
+        )
         for one in sorted(scenarios, key=lambda one: _SETS.index(one.case_set))
     )
 
@@ -58,6 +81,27 @@ def _decide(scenario: Scenario, sut: SystemUnderTest | None, edition: str) -> De
     if sut is None:
         return declaration.decide(scenario, Declaration(), edition=edition)
     return selection.decide(scenario, sut, edition=edition)
+
+
+def _cannot(sut: SystemUnderTest | None) -> Callable[[str], str]:
+    """Return what tells why a request is out of the driver's reach, as far as the file says so."""
+    if sut is None:
+        return lambda name: ""
+
+    def cannot(name: str) -> str:
+        if name not in set(COMMANDS):
+            return ""
+        match sut.driver:
+            case None:
+                return NoDriver().cannot(Operation(name))
+            case HttpDriverSpec():
+                return sut.driver.cannot(Operation(name))
+            case CommandDriverSpec():
+                return sut.driver.unsupported.get(Operation(name), "")
+            case _:
+                return ""  # its own code, or a person, knows
+
+    return cannot
 
 
 def _commands(scenario: Scenario) -> tuple[str, ...]:
@@ -97,10 +141,10 @@ def _plain_row(entry: Entry, is_wide: bool) -> list[str]:
 def _why_row(entry: Entry, is_wide: bool) -> list[str | Text]:
     decision = entry.decision
     mark = Text("in", style="green") if decision.is_in else Text("out")
-    if decision.ground is Ground.NOT_PROVIDED:
+    if decision.ground is Ground.NOT_PROVIDED or (decision.is_in and entry.unsupported):
         mark = Text("open", style="dark_orange")
     title = [entry.scenario.title] if is_wide else []
-    return [entry.scenario.id, *title, mark, decision.reason]
+    return [entry.scenario.id, *title, mark, entry.reason]
 
 
 def _totals(listed: Sequence[Entry], *, why: bool) -> str:
@@ -108,9 +152,17 @@ def _totals(listed: Sequence[Entry], *, why: bool) -> str:
     words = f"{len(official)} official case{'s' * (len(official) != 1)}"
     if why and official:
         counts = Counter(one.decision.ground for one in official)
+        parts = [
+            ", ".join(
+                f"{counts[one]} {one}" for one in Ground if counts[one] and (one in OUT) is out
+            )
+            for out in (False, True)
+        ]
         asked = sum(one.decision.is_in for one in official)
-        each = ", ".join(f"{counts[ground]} {ground}" for ground in Ground if counts[ground])
-        words += f", {asked} of them in ({each})"
+        words += f", {asked} of them in{f' ({parts[0]})' if parts[0] else ''}"
+        words += f", {len(official) - asked} out ({parts[1]})" if parts[1] else ""
+        if open_ := sum(bool(one.unsupported) and one.decision.is_in for one in official):
+            words += f", {open_} out of the driver's reach"
     if others := len(listed) - len(official):
         words += f", {others} beyond them (--extended runs those as well)"
     return words
@@ -132,6 +184,7 @@ def to_json(listed: Sequence[Entry], *, edition: str) -> str:
             "ground": entry.decision.ground.value,
             "reason": entry.decision.reason,
             "commands": list(entry.commands),
+            "unsupported": dict(entry.unsupported),
         }
         for entry in listed
     ]

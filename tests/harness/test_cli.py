@@ -341,7 +341,7 @@ def test_list_tells_why(folder: Path) -> None:
     assert ["TC_1", "passed", "out", "switched", "off", "(pics.cases):", "not", "here"] in [
         line.split() for line in result.stdout.splitlines()
     ]
-    assert "1 official case, 0 of them in (1 switched off)" in result.stdout
+    assert "1 official case, 0 of them in, 1 out (1 switched off)" in result.stdout
     assert document["edition"] == "2025-02"
     assert [one["reason"] for one in document["cases"]] == ["switched off (pics.cases): not here"]
 
