@@ -300,6 +300,32 @@ def init(file: Path, *, ocpp_url: str | None, driver: str | None, force: bool) -
 
 
 @main.command()
+@click.option(
+    "--sut", required=True, metavar="FILE", help="System under test: a file, or `embedded`."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@click.option(
+    "--timeout",
+    "time_s",
+    type=click.FloatRange(1),
+    default=120,
+    show_default=True,
+    metavar="S",
+    help="Seconds after which it ends, whatever is left.",
+)
+@_MAY_TEST
+def check(*, sut: str, as_json: bool, time_s: float, may_test_public: bool) -> None:
+    """Hold a system-under-test file against the running CSMS, before a run.
+
+    Says what it will send, sends nothing else, and tells for each point what it found and what to
+    do. Exit code 1 where a run would not go well, 2 where the file or its address is wrong.
+    """
+    from harness.check_command import check_file
+
+    sys.exit(check_file(sut, as_json=as_json, time_s=time_s, may_test_public=may_test_public))
+
+
+@main.command()
 @_PATHS
 def validate(paths: tuple[Path, ...]) -> None:
     """Check scenario files without running them; all shipped ones when none is named."""
