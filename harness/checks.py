@@ -355,14 +355,14 @@ SURROUNDINGS: Final[Mapping[str, CheckInfo]] = {
         Severity.INCONCLUSIVE,
     ),
     "declaration.not-kept": CheckInfo(
-        "What is declared works: none of its cases fails.", "PICS", _WARNING
+        "What is declared works: none of its cases fails.", "declaration (pics)", _WARNING
     ),
-    "declaration.undeclared": CheckInfo("What works is declared.", "PICS", _WARNING),
+    "declaration.undeclared": CheckInfo("What works is declared.", "declaration (pics)", _WARNING),
     "declaration.waived": CheckInfo(
-        "The declaration takes out no mandatory case.", "PICS", _WARNING
+        "The declaration takes out no mandatory case.", "declaration (pics)", _WARNING
     ),
     "declaration.performance": CheckInfo(
-        "What is measured is not above the declared performance.", "PICS", _WARNING
+        "What is measured is not above the declared performance.", "declaration (pics)", _WARNING
     ),
     "driver.claims": CheckInfo(
         "What the driver says that it made the CSMS send is sent.", "our own", _WARNING
