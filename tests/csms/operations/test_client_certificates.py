@@ -314,6 +314,24 @@ async def test_revoked_stays_revoked_when_its_charge_point_is_removed(
     assert await check.refusal(der, again) == "the certificate is revoked"
 
 
+async def test_certificates_of_a_replaced_authority_go_on_while_it_is_trusted(
+    rig: Rig, keeper: Doorkeeper, tmp_path: Path
+) -> None:
+    """So the authority can be changed without locking anybody out; each bears its own name."""
+    charge_point = await keeper.register("CP1")
+    other = await keeper.register("CP2")
+    _, der = await keeper.issue("CP1", 1)
+    successor = CertificateAuthority(tmp_path / "successor", now=rig.now)
+    successor.prepare()
+
+    def check(*, trusts_old: bool) -> ClientCertificateCheck:
+        return ClientCertificateCheck(rig.store, successor, rig.now, trusts_others=trusts_old)
+
+    assert await check(trusts_old=True).refusal(der, charge_point) is None
+    assert await check(trusts_old=True).refusal(der, other) is not None
+    assert await check(trusts_old=False).refusal(der, charge_point) is not None
+
+
 async def test_any_organisation_where_none_is_set(keeper: Doorkeeper) -> None:
     """Factory certificates name the maker."""
     charge_point = await keeper.register("CP1")
