@@ -193,7 +193,7 @@ class Callbacks:
             return 400
         if expected.body.done():
             self._note(f"A callback for {what} came twice; only the first was believed.")
-            return 409
+            return 404
         expected.body.set_result(content)
         return 204
 

@@ -363,7 +363,7 @@ async def test_only_the_first_callback_is_believed(tmp_path: Path, interface: In
         outcome = await driver.command("CP1", RESET, {})
         remarks = driver.remarks()
 
-    assert (outcome.answer, statuses) == (1, [204, 409])
+    assert (outcome.answer, statuses) == (1, [204, 404])
     assert remarks == ("A callback for Reset of CP1 came twice; only the first was believed.",)
 
 
