@@ -211,9 +211,8 @@ def record_boot(
     The connectors' statuses are stale from now on (CS-BOOT-09).
     """
     known = get(connection, identity)
-    if known is None:
-        return None
-    said = {**asdict(boot), "is_proven": known.security_profile > 0}
+    is_proven = known is not None and known.security_profile > 0
+    said = {**asdict(boot), "is_proven": is_proven}
     connection.execute(_BOOT, {"of_identity": identity, "boot": said, "booted_at": at})
     connection.execute(_ACCEPTED, {"of_identity": identity, "at": at})
     connection.execute(_STALE, {"of_identity": identity})
