@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from harness.attendant import Attendance
@@ -49,7 +49,7 @@ from harness.results import Severity
 from harness.wire import monotonic_s
 from simulator.client import Call, Station
 from simulator.errors import LocalProtocolError
-from simulator.trace import Event, EventKind
+from simulator.trace import EventKind
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +57,9 @@ _log = logging.getLogger(__name__)
 _PATIENCE: Final = 4 / 3
 # A driver that said no is believed after this: its word may overtake the frame it speaks of.
 _AFTER_REFUSAL_S: Final = 2.0
+# While a person takes their time, where the Central System named no interval, and at the most.
+_HEARTBEAT_S: Final = 60.0
+_SHORTEST_HEARTBEAT_S: Final = 1.0
 # How long an operator waits for the word on an order that was carried out.
 FINISHING_S: Final = 5.0
 
@@ -92,7 +95,7 @@ class Steps:
             for inner in leaves(step.steps)
         }
         self._early: dict[str, asyncio.Task[None]] = {}
-        self._refusals: list[asyncio.Future[Event | None]] = []  # of what a person did not mean
+        self._beside: list[asyncio.Future[Any]] = []  # what is sent while a person is waited for
         self._unanswered: list[Arrival] = []  # a `respond` step is to answer them
         self._waiting_since: dict[str, float] = {}
         self._ordered: dict[str, dict[str, Json]] = {}  # payloads, by path of the operator step
@@ -146,7 +149,7 @@ class Steps:
         if is_interrupted:
             for early in self._early.values():
                 early.cancel()
-        await asyncio.gather(*self._early.values(), *self._refusals, return_exceptions=True)
+        await asyncio.gather(*self._early.values(), *self._beside, return_exceptions=True)
         for arrival in self.awaited.arrived.values():
             if arrival.event not in self._answered and self._can_answer(arrival):
                 self._answered.add(arrival.event)
@@ -409,7 +412,7 @@ class Steps:
                 if refusal is None:
                     return False
                 answer = self.station.answer(call, refusal)
-                self._refusals.append(asyncio.ensure_future(answer))
+                self._beside.append(asyncio.ensure_future(answer))
                 return True
         return False
 
@@ -512,15 +515,32 @@ class Steps:
         commands = [command for one in waiting if (command := self._command_of(one)) is not None]
         if not commands or not self.commands.are_patient:
             return False
-        await self._wire.until(
-            lambda: (
+
+        def is_told() -> bool:
+            return (
                 all(command.ended_s is not None for command in commands)
                 or any(one.path in self.awaited.arrived for one in waiting)
                 or self._is_offline
-            ),
-            deadline_s=None,
-        )
+            )
+
+        while not await self._wire.until(
+            is_told, deadline_s=monotonic_s() + self._heartbeat_interval_s()
+        ):
+            if not self._evidence.scenario.uses_model:  # else the model does so by itself
+                limit_s = self._settings.limit_s(DEFAULT_BUDGET) * _PATIENCE
+                beat = self.station.call("Heartbeat", {}, timeout_s=limit_s)
+                self._beside.append(asyncio.ensure_future(beat))
         return True
+
+    def _heartbeat_interval_s(self) -> float:
+        """Return how often a charge point that only waits says that it is there."""
+        for index in range(len(self._wire.events) - 1, -1, -1):
+            result = self._wire.result_at(index)
+            if result is not None and "currentTime" in result and "interval" in result:
+                interval = result["interval"]
+                if isinstance(interval, int) and interval > 0:
+                    return max(float(interval), _SHORTEST_HEARTBEAT_S)
+        return _HEARTBEAT_S
 
     async def _take(self, step: Receive, arrival: Arrival) -> None:
         """Judge a CALL of the CSMS against its step and answer it, whatever it is like."""
