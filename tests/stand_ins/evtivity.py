@@ -32,7 +32,7 @@ OPERATIONS: Final = frozenset(_NAMES.split())
 EMAIL: Final = "operator@example.org"
 PASSWORD: Final = "right password"
 
-# What it sets after each boot, whether anybody asked or not.
+# Which keys the product sets is not known, only that there are five.
 SETTINGS: Final = (
     ("HeartbeatInterval", "300"),
     ("ConnectionTimeOut", "120"),
@@ -49,6 +49,7 @@ class Evtivity(StandIn):
         expires_at_command: the number of a command, from 0, at which all login tokens given so
             far are over; None for never.
         messages_per_second: of one station; what is beyond gets a CALLERROR.
+        settings: keys and values that it sets after each boot, asked or not.
         logins: how often somebody logged in.
     """
 
@@ -62,6 +63,7 @@ class Evtivity(StandIn):
         super().__init__(bend=_Habits(self), client_roots=client_roots)
         self.expires_at_command: int | None = None
         self.messages_per_second = 50
+        self.settings: tuple[tuple[str, str], ...] = SETTINGS
         self.logins = 0
         self.approved: set[str] = set()
         self._account = (email, password)
@@ -162,7 +164,7 @@ class Evtivity(StandIn):
 
     async def after_boot(self, identity: str) -> None:
         """Set what is to be set, then send what was ordered while it was not there."""
-        for key, value in SETTINGS:
+        for key, value in self.settings:
             await self.send(identity, "ChangeConfiguration", {"key": key, "value": value})
         for action, payload in self._queued.pop(identity, ()):
             await self.send(identity, action, payload)

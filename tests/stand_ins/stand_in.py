@@ -66,7 +66,7 @@ class StandIn:
     Attributes:
         ocpp: the side of the charge points.
         cards: by id tag in lower case: id tags ignore case.
-        requests: every request of the API, refused ones too.
+        requests: every request of the API, with the status it was answered by.
         trouble: None where all is well.
         answer_timeout_s: how long an order waits for the charge point.
     """
@@ -81,7 +81,7 @@ class StandIn:
             bend=bend or SecureBend(), accept_tag=self._standing, client_roots=client_roots
         )
         self.cards: dict[str, Card] = {}
-        self.requests: list[Request] = []
+        self.requests: list[tuple[Request, int]] = []
         self.trouble: Trouble | None = None
         self.answer_timeout_s = 5.0
         self._orders: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -152,7 +152,9 @@ class StandIn:
         if done.told is Told.ANSWERED and self.trouble is Trouble.ANSWER_LOST:
             return Done(Told.TIMED_OUT)
         if done.told is Told.ANSWERED and self.trouble is Trouble.ANSWER_FALSE:
-            return Done(Told.ANSWERED, {"status": "NobodySaidThis"})
+            true = done.payload.get("status")
+            false = "Rejected" if true != "Rejected" else "Accepted"
+            return Done(Told.ANSWERED, {"status": false})
         return done
 
     async def send(self, identity: str, action: str, payload: dict[str, Any]) -> Done:
@@ -178,10 +180,11 @@ class StandIn:
         task.add_done_callback(self._background.discard)
 
     async def _take(self, request: Request) -> Reply:
-        self.requests.append(request)
+        reply = Reply(400, {"error": "what is needed is missing"})
         with contextlib.suppress(_Bad):
-            return await self.handle(request)
-        return Reply(400, {"error": "what is needed is missing"})
+            reply = await self.handle(request)
+        self.requests.append((request, reply.status))
+        return reply
 
 
 class _Bad(Exception):

@@ -161,7 +161,7 @@ async def test_identifier_and_tenant_are_required(
         (Trouble.REFUSED, False, 0, []),
         (Trouble.NO_FRAME, True, 0, []),
         (Trouble.ANSWER_LOST, True, 1, []),
-        (Trouble.ANSWER_FALSE, True, 1, [("secret", {"status": "NobodySaidThis"})]),
+        (Trouble.ANSWER_FALSE, True, 1, [("secret", {"status": "Rejected"})]),
     ],
 )
 async def test_each_trouble_is_told_in_its_own_way(
