@@ -214,11 +214,13 @@ class TerminalFace:
             return
         out = self._console
         out.print()
-        out.print(Text(f"▶ Make sure that {view.sut_name} knows all of this.", style="bold"))
+        out.print(
+            Text(f"▶ Make sure that {printable(view.sut_name)} knows all of this.", style="bold")
+        )
         for station in preparation.stations:
-            out.print(Text(f"  Charge point {station.identity}  {station.words}"))
+            out.print(Text(f"  Charge point {printable(station.identity)}  {station.words}"))
         for tag in preparation.tags:
-            out.print(Text(f"  Tags {', '.join(tag.tags)}  {tag.words}"))
+            out.print(Text(f"  Tags {printable(', '.join(tag.tags))}  {printable(tag.words)}"))
         if any(station.password for station in preparation.stations):
             out.print(Text(f"  [{_PASSWORDS}] shows the passwords"))
 
@@ -226,7 +228,7 @@ class TerminalFace:
         preparation = self._desk.view.preparation
         for station in preparation.stations if preparation is not None else ():
             if station.password:
-                self._console.print(Text(f"  {station.identity}  {station.password}"))
+                self._console.print(Text(f"  {printable(station.identity)}  {station.password}"))
 
     def _menu(self, view: View) -> Text:
         words = Text("  ")
