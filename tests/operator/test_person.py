@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -14,10 +15,11 @@ from harness.drivers.http_spec import HttpDriverSpec
 from harness.engine import Engine, RunOptions
 from harness.loader import library_directory, load_tree
 from harness.model import CaseSet, OperatorStep, Scenario
-from harness.operator.desk import CaseLine, Desk
+from harness.operator.desk import STOPPED, CaseLine, Desk
+from harness.operator.journal import Journal, resume
 from harness.operator.order import in_order
 from harness.operator.table import Act
-from harness.results import CaseResult, Verdict
+from harness.results import CaseResult, RunResult, Verdict
 from harness.sut import find_sut, load
 from tests.operator.person import RIGHT, Person, Press, Say
 
@@ -36,6 +38,7 @@ SCRIPT: dict[str, list[Press | Say]] = {
     "TC_061_CSMS": [Press("GetLocalListVersion"), Say(Act.NOT_ME)],
     "TC_066_CSMS": [Press(changes={"duration": 1}), Say(Act.SKIP, "enough")],
 }
+STOPS_AT = "TC_044_1_CSMS"
 EXPECTED = {
     "TC_017_1_CSMS": Verdict.INCONCLUSIVE,
     "TC_021_CSMS": Verdict.FAILED,
@@ -64,35 +67,63 @@ def official(edition: str) -> list[Scenario]:
 
 
 async def run(
-    tmp_path: Path, cases: Sequence[Scenario], script: Mapping[str, Sequence[Press | Say]]
-) -> tuple[list[CaseResult], Person]:
-    """Run cases with a person against our CSMS."""
+    tmp_path: Path,
+    cases: Sequence[Scenario],
+    script: Mapping[str, Sequence[Press | Say]],
+    earlier: Sequence[CaseResult] = (),
+) -> tuple[RunResult, Person]:
+    """Run cases with a person against our CSMS, and keep what ended in the journal."""
     sut = load(find_sut("embedded"), run_dir=tmp_path)
     assert isinstance(sut.driver, HttpDriverSpec)
     desk = Desk(deadline_s=20, action_timeout_s=2)
     desk.list_cases([CaseLine(case.id, case.title) for case in cases])
-    options = RunOptions(run_dir=tmp_path, settle_s=0.02, concurrency=1, attendant=desk)
+    journal = Journal(tmp_path)
+    options = RunOptions(
+        run_dir=tmp_path, settle_s=0.02, concurrency=1, attendant=desk, earlier=earlier
+    )
     api = httpx.AsyncClient(
         base_url=sut.driver.base_url, headers=dict(sut.driver.headers), timeout=60
     )
     async with api, Engine(sut, options) as engine:
+        desk.on_stop = engine.stop
         person = Person(desk, api, script)
         working = asyncio.create_task(person.work())
-        results = []
         for case in cases:
             result = await engine.run_case(case)
             desk.note_result(result)
-            results.append(result)
+            journal.add(result)
         desk.over()
         await working
-    return results, person
+        return engine.result(), person
 
 
 async def test_a_person_through_all_cases(tmp_path: Path) -> None:
-    """Every case gets exactly the verdict that what the person did deserves."""
-    results, _ = await run(tmp_path, official("2025-11"), SCRIPT)
-    assert len(results) == 77
-    verdicts = {result.case_id: result.verdict for result in results}
+    """In two parts: every case gets exactly the verdict that what the person did deserves."""
+    cases = official("2025-11")
+    Journal(tmp_path).begin(started_at=datetime.now(UTC), settings={})
+    first, early = await run(tmp_path, cases, SCRIPT | {STOPS_AT: [Say(Act.STOP)]})
+    assert first.stopped == STOPPED
+    done = resume(tmp_path).cases
+    assert 10 < len(done) < 77
+    assert STOPS_AT not in {case.case_id for case in done}
+    left = [case for case in cases if case.id not in {one.case_id for one in done}]
+    whole, late = await run(tmp_path, left, SCRIPT, done)
+    assert len(whole.cases) == 77
+    verdicts = {result.case_id: result.verdict for result in whole.cases}
     assert verdicts == {case: EXPECTED.get(case, Verdict.PASSED) for case in verdicts}, [
-        (one.case_id, one.reason) for one in results if one.verdict is not Verdict.PASSED
+        (one.case_id, one.reason) for one in whole.cases if one.verdict is not Verdict.PASSED
     ]
+    assert not [one for one in whole.findings if one.rule.startswith("run.")]
+    explained = early.explained | late.explained
+    assert explained["TC_013_CSMS"] == ["You sent Reset Soft; the case needs Hard."]
+    wrong = {
+        one.case_id
+        for one in whole.cases
+        if any(answer.kind == "wrong_press" for answer in one.operator_answers)
+    }
+    assert wrong == set(explained) == {case for case, do in SCRIPT.items() if has_press(do)}
+
+
+def has_press(script: Sequence[Press | Say]) -> bool:
+    """Say whether a script has a wrong press."""
+    return any(isinstance(one, Press) and one is not RIGHT for one in script)

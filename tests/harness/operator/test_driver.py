@@ -20,10 +20,11 @@ async def test_a_person_is_asked_once_for_what_has_to_be_there() -> None:
     driver = desk.driver(None)
     preparing = asyncio.create_task(driver.prepare([IDENTITY], {"valid": ["A"]}))
     await asyncio.sleep(0)
-    assert desk.view.phase is Phase.PREPARE
+    phases = [desk.view.phase]
     assert await asyncio.to_thread(desk.say, Act.READY) == ""
     await preparing
-    assert desk.view.phase is Phase.RUNNING
+    phases.append(desk.view.phase)
+    assert phases == [Phase.PREPARE, Phase.RUNNING]
     assert desk.view.preparation is None
 
 
