@@ -36,6 +36,7 @@ from csms.storage import charge_points, quarantine
 from csms.storage.errors import StorageError
 from csms.storage.store import Store
 
+BACKLOG: Final = 4096  # a fleet that comes back at once; a dropped SYN costs 1, 3, 7 s
 MAX_QUEUED_FRAMES: Final = 8  # received, not yet read; then TCP holds the peer back
 FRAMES_PER_TURN: Final = 8  # of one charge point; then others have their turn
 LARGE_FRAME: Final = 65_536  # characters; larger ones are paced
@@ -157,6 +158,7 @@ class OcppServer:
             cast(Callable[[ServerConnection], Awaitable[None]], self._serve),
             host,
             port,
+            backlog=BACKLOG,
             ssl=tls,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             select_subprotocol=None if reject else _offered,

@@ -5,7 +5,7 @@ import base64
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -322,6 +322,14 @@ async def test_mismatch_may_close_after_the_handshake(tmp_path: Path) -> None:
             assert (await close_of(client))[0] == 1002
         assert "CP1" not in system.server.registry
         assert await status_of(system.connect("CP2", subprotocols=None)) == 404
+
+
+async def test_a_fleet_that_comes_at_once_waits_in_the_kernel(system: System) -> None:
+    """Hundreds of connections before our loop takes any lose no SYN, which would cost seconds."""
+    with ExitStack() as stack:
+        for _ in range(400):
+            address = ("127.0.0.1", system.server.port)
+            stack.enter_context(socket.create_connection(address, timeout=0.5))
 
 
 async def test_compression_is_declined(system: System) -> None:
