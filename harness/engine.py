@@ -54,6 +54,7 @@ from harness.sut import SystemUnderTest
 from harness.system import EngineError, System
 from harness.wire import Wire, monotonic_s
 from simulator.errors import LocalProtocolError
+from simulator.trace import Direction
 
 __all__ = ["Engine", "EngineError", "RunOptions", "new_event_loop"]
 
@@ -318,7 +319,7 @@ class Engine:
                 if self.stopped:
                     return without_run(scenario, Verdict.NOT_RUN, self.stopped)
                 result = await self._run_leased(scenario, lease, slot)
-            if self.stopped:
+            if self.stopped and self._silent < _SILENT_CASES:
                 return result
             return await self._doubts.look_into(
                 scenario, result, lease.credentials, earlier=self._cases
@@ -492,6 +493,8 @@ class Engine:
         if wire.has_answers or result.verdict is Verdict.PASSED:
             self._silent, self._silence = 0, ""
             return
+        if any(_is_answered(runner.so_far()) for runner in self._running):
+            return  # it is for this charge point only that there is silence
         self._silent += 1
         self._silence = (
             f"the Central System answered nothing in {self._silent} cases in a row: "
@@ -577,6 +580,10 @@ class Engine:
         if self._options.may_test_public:
             words.append(OPTION)
         return shlex.join(words)
+
+
+def _is_answered(case: CaseResult) -> bool:
+    return any(event.direction is Direction.RECEIVED for event in case.events)
 
 
 class _Slot:

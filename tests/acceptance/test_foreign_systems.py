@@ -235,6 +235,27 @@ async def test_cards_that_nobody_made_leave_cases_open(tmp_path: Path) -> None:
     assert expected.differences(results.cases) == []
 
 
+@pytest.mark.parametrize("registered", [4, 0])
+async def test_charge_points_that_nobody_made_fail_no_case(registered: int, tmp_path: Path) -> None:
+    """Who is not let in says nothing; where nobody ever is, the run ends soon."""
+    product = replace(CITRINEOS, has_stations=False)
+    async with Citrineos() as stand_in:
+        sut = described(product, stand_in, tmp_path)
+        for one in sut.identities[:registered]:
+            stand_in.add_station(one.identity)
+        cases = [one for one in official_cases() if one.id != "TC_088_CSMS"]  # about connecting
+        results = await run(sut, tmp_path, cases)
+
+    told = {"not_run"} if registered == 0 else {"passed"}
+    open_cases = [one for one in results.cases if "does not let" in one.reason]
+    others = [one for one in results.cases if one not in open_cases]
+    assert len(open_cases) >= 5
+    assert {one.verdict for one in open_cases} == {Verdict.INCONCLUSIVE}
+    assert {one.verdict.value for one in others} - {"not_applicable", "inconclusive"} == told
+    assert bool(results.stopped) is (registered == 0)
+    assert [one.rule for one in results.findings][:1] == ["provisioning.identity"]
+
+
 # --- orders that come to nothing -----------------------------------------------------------------
 
 NOT_SENT: Final[Mapping[str, Mapping[Trouble, str]]] = {
