@@ -340,16 +340,18 @@ class _Check:
                 info = answer.result["idTagInfo"] if answer.result is not None else {}
                 parent = info.get("parentIdTag") if isinstance(info, dict) else None
                 if str(parent or "").casefold() != parents[at].casefold():
-                    words = f"parentIdTag {parent or 'absent'} instead of its `parent`"
+                    words = f"parentIdTag {parent or 'absent'}"
                     others.setdefault(words, []).append(tag)
             if answer.disconnected:
                 break
         topic = f"id tags of role {role}"
         good = len(tags) - sum(map(len, others.values()))
         if not others:
-            self._add(topic, State.GOOD, f"All {len(tags)} are {expected}.")
+            words = f"All {len(tags)} are" if len(tags) > 1 else f"{tags[0]} is"
+            self._add(topic, State.GOOD, f"{words} {expected}.")
         for status, found in others.items():
-            words = f"{_some(found)}: {status}, not {expected} ({good} of {len(tags)} are right)."
+            right = f"{expected} with its `parent`" if "parentIdTag" in status else expected
+            words = f"{_some(found)}: {status}, not {right} ({good} of {len(tags)} are right)."
             self._add(topic, State.BAD, words, _card_remedy(role, expected, status))
 
     async def _second_connection(self, credentials: Credentials) -> None:

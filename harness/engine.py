@@ -46,7 +46,7 @@ from harness.pacing import Pace, Room, connections_of
 from harness.pki import PKI_VARIABLES
 from harness.pools import Lease, PoolError, Pools, names_used, roles_used, variable_of
 from harness.process import SutProcess
-from harness.provisioning import Doubts, Registry
+from harness.provisioning import Doubts, Registry, is_unknown
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
 from harness.runner import Runner
 from harness.selection import decide, profiles_by_identity, select
@@ -165,7 +165,7 @@ class Engine:
         self._cases: list[CaseResult] = list(options.earlier)
         self._registry = Registry(sut, self._system.driver.cannot)
         self._doubts = self._make_doubts()
-        self._silent, self._silence = 0, ""
+        self._silent, self._silence, self._has_answered = 0, "", False
         self._exits = AsyncExitStack()
         self._started_at = datetime.now(UTC)
         self._started_s = monotonic_s()
@@ -319,11 +319,9 @@ class Engine:
                 if self.stopped:
                     return without_run(scenario, Verdict.NOT_RUN, self.stopped)
                 result = await self._run_leased(scenario, lease, slot)
-            if self.stopped and self._silent < _SILENT_CASES:
+            if not self._may_ask:
                 return result
-            return await self._doubts.look_into(
-                scenario, result, lease.credentials, earlier=self._cases
-            )
+            return await self._doubts.look_at_cards(result, earlier=self._cases)
         except PoolError as error:
             return broken(scenario, "harness.pool", str(error))
         except (expressions.UnknownVariable, LocalProtocolError) as error:
@@ -369,9 +367,22 @@ class Engine:
             raise
         finally:
             del self._running[runner]
-        if result.verdict is not Verdict.NOT_RUN:
+        if result.verdict is Verdict.NOT_RUN:
+            return result
+        if self._may_ask:
+            result = await self._doubts.look_at_identity(
+                scenario, result, lease.credentials, earlier=self._cases
+            )
+        # Who is refused is quickly free again, and would take one case after the other.
+        is_retired = is_unknown(result) and self._pools.retire(lease.credentials)
+        if not (is_retired and self._has_answered):
             self._watch_silence(result, wire)
         return result
+
+    @property
+    def _may_ask(self) -> bool:
+        """Whether there is time to ask once more: an interrupted run has none."""
+        return not self.stopped or self._silent >= _SILENT_CASES
 
     def _note_frame(self, identity: str, ledger: Ledger) -> None:
         self._system.note_open(identity, ledger)
@@ -491,6 +502,7 @@ class Engine:
     def _watch_silence(self, result: CaseResult, wire: Wire) -> None:
         """Stop when the Central System answers nothing any more: all else would fail alike."""
         if wire.has_answers or result.verdict is Verdict.PASSED:
+            self._has_answered = True
             self._silent, self._silence = 0, ""
             return
         if any(_is_answered(runner.so_far()) for runner in self._running):
@@ -568,8 +580,8 @@ class Engine:
             return {}
 
     async def _is_let_in(self, credentials: Credentials) -> bool:
-        async with self._room.take(1):
-            return await asking.is_let_in(self._system.station(credentials, Wire().record))
+        """Try a charge point again in its case's own room: the case has no connection any more."""
+        return await asking.is_let_in(self._system.station(credentials, Wire().record))
 
     def _reproduce(self, scenario: Scenario) -> str:
         words = ["preflight", "run", scenario.position.file, "--sut", str(self._sut.path)]

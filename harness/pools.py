@@ -48,6 +48,7 @@ class Pools:
         self._identities = list(identities)
         self._leased: list[Credentials] = []
         self._changed_ones: dict[str, Credentials] = {}
+        self._retired: set[str] = set()
         self._id_tags = id_tags
         # Places of each role's list that are free, longest unused first. The family shares places.
         longest = max((len(id_tags.get(role, ())) for role in FAMILY), default=0)
@@ -94,7 +95,9 @@ class Pools:
         finally:
             # No await before the lists are whole again: a cancelled case must not leak a lease.
             self._leased.remove(credentials)
-            self._identities.append(self._changed_ones.pop(credentials.identity, credentials))
+            returned = self._changed_ones.pop(credentials.identity, credentials)
+            if credentials.identity not in self._retired:
+                self._identities.append(returned)
             for pool, place in places.items():
                 self._free[pool].append(place)
             await asyncio.shield(self._tell())
@@ -102,6 +105,19 @@ class Pools:
     def change(self, credentials: Credentials) -> None:
         """Take note that a leased identity proves itself otherwise from now on."""
         self._changed_ones[credentials.identity] = credentials
+
+    def retire(self, credentials: Credentials) -> bool:
+        """Give a leased identity to no other case; False where there is none in its place."""
+        profile, role = credentials.security_profile, credentials.role
+        others = [
+            one
+            for one in self._identities + self._leased
+            if one.identity not in self._retired | {credentials.identity}
+            and _fits(one, profile, role)
+        ]
+        if others:
+            self._retired.add(credentials.identity)
+        return bool(others)
 
     def _check(self, roles: frozenset[str]) -> None:
         for role in sorted(roles):

@@ -133,6 +133,13 @@ class Registry:
                 yield Finding(ID_TAG, Severity.WARNING, message)
 
 
+def is_unknown(case: CaseResult) -> bool:
+    """Whether a case was excused because its charge point is not registered."""
+    return any(
+        one.rule == IDENTITY and one.severity is Severity.INCONCLUSIVE for one in case.findings
+    )
+
+
 def is_about_connecting(scenario: Scenario) -> bool:
     """Whether a case is about who is let in, so that a refusal is its own matter."""
     return bool(scenario.security_profiles or scenario.role) or any(
@@ -241,7 +248,7 @@ class Doubts:
         self._is_let_in = is_let_in
         self._unknown: dict[str, asyncio.Task[bool]] = {}
 
-    async def look_into(
+    async def look_at_identity(
         self,
         scenario: Scenario,
         case: CaseResult,
@@ -249,13 +256,15 @@ class Doubts:
         *,
         earlier: Sequence[CaseResult],
     ) -> CaseResult:
-        """Return the case, excused where it needs something that is not registered."""
+        """Return the case, excused where its charge point is not registered."""
+        if not self._registry.is_doubtful(scenario, case) or case.identity in _opened(earlier):
+            return case
+        return case if await self._is_let_in(credentials) else excuse_identity(case)
+
+    async def look_at_cards(self, case: CaseResult, *, earlier: Sequence[CaseResult]) -> CaseResult:
+        """Return the case, excused where it needs cards that are not registered."""
         if case.verdict is not Verdict.FAILED:
             return case
-        if self._registry.is_doubtful(scenario, case):
-            if case.identity in _opened(earlier) or await self._is_let_in(credentials):
-                return case
-            return excuse_identity(case)
         doubtful = self._registry.doubtful_cards(case)
         known = self._registry.known_roles((*earlier, case)) if doubtful else frozenset()
         roles: dict[str, str] = {}
@@ -305,14 +314,7 @@ def _refusals(case: CaseResult) -> dict[int | None, int]:
 
 
 def _identities(cases: Sequence[CaseResult]) -> Iterator[Finding]:
-    refused = sorted(
-        {
-            case.identity
-            for case in cases
-            for one in case.findings
-            if one.rule == IDENTITY and one.severity is Severity.INCONCLUSIVE
-        }
-    )
+    refused = sorted({case.identity for case in cases if is_unknown(case)})
     if refused:
         more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
         message = (

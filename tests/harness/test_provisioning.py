@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
@@ -214,6 +215,28 @@ async def test_an_identity_nobody_registered_is_said_once(
     ]
     (finding,) = told(result)
     assert (finding.rule, "CP1, CP2" in finding.message) == (IDENTITY, True)
+
+
+async def test_an_identity_nobody_registered_takes_one_case_at_most(tmp_path: Path) -> None:
+    """The other cases go to those that are let in, and the run goes on."""
+    async with Doors({f"CP{n}": [HTTPStatus.NOT_FOUND] for n in range(2, 9)}) as miniature:
+        wanted = cases(tmp_path, 20, BOOT)
+        async with Engine(system(miniature), options(tmp_path)) as engine:
+            result = await engine.run(wanted)
+
+    counts = Counter(case.verdict for case in result.cases)
+    assert counts == {Verdict.PASSED: 13, Verdict.INCONCLUSIVE: 7}
+    assert result.stopped == ""
+
+
+async def test_when_nobody_is_let_in_the_run_stops(tmp_path: Path) -> None:
+    """All are refused: the run ends, and what was tried is excused alike."""
+    async with Doors({f"CP{n}": [HTTPStatus.NOT_FOUND] for n in range(1, 4)}) as miniature:
+        result = await run(tmp_path, system(miniature, identities=3), cases(tmp_path, 20, BOOT))
+
+    counts = Counter(case.verdict for case in result.cases)
+    assert counts.keys() == {Verdict.INCONCLUSIVE, Verdict.NOT_RUN}
+    assert "answered nothing" in result.stopped
 
 
 @pytest.mark.parametrize("status", [HTTPStatus.FORBIDDEN, HTTPStatus.BAD_GATEWAY])
