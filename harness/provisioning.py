@@ -191,7 +191,7 @@ def excuse_cards(case: CaseResult, roles: Mapping[str, str]) -> CaseResult:
             severity=Severity.INCONCLUSIVE,
             message=(
                 f"The Central System knows no id tag of role {roles[wrong[one.event].casefold()]!r}"
-                f", so neither {wrong[one.event]}: register them, or let the driver do so."
+                f", {wrong[one.event]} among them: register them, or let the driver do so."
             ),
         )
         if one.rule.startswith("rule.")

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
-from pathlib import Path
 
-import click.testing
 import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from harness.check_system import Checked, Point, State, check, plan
-from harness.cli import main
 from harness.drivers.http_spec import CommandTemplate, HttpDriverSpec
 from harness.pacing import Limits
 from harness.sut import Budget, SystemUnderTest
 from tests.harness.small_runs import system
 from tests.miniatures import Bend, Incoming, Link, Miniature
-from tests.secure_miniature import SecureMiniature
-from tests.secure_proofs import client_root
-from tests.secure_proofs import described as secure_system
 
 TAGS = {
     "valid": ("VALID1", "VALID2"),
@@ -299,101 +289,3 @@ async def test_it_ends_in_time() -> None:
     assert checked.points[-1].state is State.UNKNOWN
     assert "--timeout" in checked.points[-1].remedy
     assert of(checked, "identities")[0].state is State.GOOD
-
-
-@pytest.mark.slow
-async def test_tls_is_looked_at(tmp_path: Path) -> None:
-    """Trust, name, versions and suites of a server with TLS, and its three ways to come in."""
-    async with SecureMiniature(client_roots=[client_root()]) as miniature:
-        sut = secure_system(miniature, tmp_path)
-        checked = await check(sut, time_s=30)
-        stranger = replace(sut, access=replace(sut.access, trust_anchors=()))
-        distrusted = await check(stranger, time_s=30)
-
-    tls = of(checked, "TLS")
-    assert [one for one in tls if one.state is State.BAD] == []
-    said = " ".join(one.found for one in tls)
-    assert "is trusted, and names it" in said
-    assert "TLS_RSA_WITH_AES_128_GCM_SHA256" in said
-    assert "are refused" in said
-    profiles = {one.topic for one in of(checked, "authentication")}
-    assert profiles == {f"authentication, security profile {n}" for n in (1, 2, 3)}
-    assert [one for one in of(checked, "authentication") if one.state is State.BAD] == []
-    assert of(distrusted, "TLS")[0].state is State.BAD
-    assert "tls.trust_anchors" in of(distrusted, "TLS")[0].remedy
-
-
-# --- the command -------------------------------------------------------------------------------
-
-
-FILE = """\
-name: Small
-ocpp_url: {url}
-identities: [{{identity: CP1, password: password-1}}]
-id_tags: {{valid: [VALID1]}}
-"""
-
-
-@contextmanager
-def served(make: Callable[[], Doorkeeper]) -> Iterator[Doorkeeper]:
-    """Serve a miniature on a loop of its own: the command runs in the foreground."""
-    loop, ready = asyncio.new_event_loop(), threading.Event()
-    miniature = make()
-    over = asyncio.Event()
-
-    async def serve() -> None:
-        async with miniature:
-            ready.set()
-            await over.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    ready.wait(5)
-    try:
-        yield miniature
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join(5)
-        loop.close()
-
-
-def preflight(*arguments: str) -> click.testing.Result:
-    """Call the command as from the shell."""
-    return click.testing.CliRunner().invoke(main, ["check", *arguments], prog_name="preflight")
-
-
-def test_the_command_tells_before_and_after(tmp_path: Path) -> None:
-    """First what will be sent, then the points with their remedies; JSON has both."""
-    file = tmp_path / "sut.yaml"
-    with served(Doorkeeper) as miniature:
-        file.write_text(FILE.format(url=miniature.url))
-        text = preflight("--sut", str(file))
-        machine = preflight("--sut", str(file), "--json")
-
-    assert text.exit_code == 0, text.output
-    begin, _, rest = text.stdout.partition("\n\n")
-    assert "This check of Small" in begin
-    assert "1 Authorize" in begin
-    assert "good     session: CP1 is booted" in rest
-    content = json.loads(machine.stdout)
-    assert content["exit_code"] == machine.exit_code == 0
-    assert {one["state"] for one in content["points"]} <= {"good", "warning"}
-    assert "1 Authorize" in " ".join(content["sends"])
-    assert "password-1" not in text.output + machine.output
-
-
-def test_findings_are_exit_code_1_and_wrong_use_2(tmp_path: Path) -> None:
-    """A missing charge point is a finding; a broken file and a public address are wrong use."""
-    file = tmp_path / "sut.yaml"
-    with served(lambda: Doorkeeper(registered=0)) as miniature:
-        file.write_text(FILE.format(url=miniature.url))
-        found = preflight("--sut", str(file))
-    file.write_text(FILE.format(url="ws://192.0.2.1/ocpp"))
-    public = preflight("--sut", str(file))
-    file.write_text("name: X\n")
-    broken = preflight("--sut", str(file))
-
-    assert (found.exit_code, public.exit_code, broken.exit_code) == (1, 2, 2)
-    assert "-> register them" in found.stdout
-    assert "--i-may-test-this" in public.output
-    assert "identities" in broken.output

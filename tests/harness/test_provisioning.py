@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,11 +19,13 @@ from harness.drivers.http_spec import CommandTemplate, HttpDriverSpec, RequestTe
 from harness.engine import Engine
 from harness.model import Scenario
 from harness.provisioning import ID_TAG, IDENTITY, Registry
+from harness.report.directory import read_report
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
 from harness.sut import SystemUnderTest
 from tests.harness.small_runs import BOOT, CHARGE, options, rules, scenario, system
 from tests.miniatures import Bend, Incoming, Link, Miniature
 
+ROOT = Path(__file__).parents[2]
 AUTHORIZE = BOOT + (
     "- send: Authorize\n  payload: {idTag: $valid_id_tag}\n"
     "  expect: {idTagInfo: {status: Accepted}}\n"
@@ -337,3 +342,37 @@ async def test_without_a_word_against_it_an_excuse_stays(tmp_path: Path) -> None
 
     assert judged == parts
     assert [one.rule for one in findings] == [ID_TAG]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("known", [(), ("CARD2", "CARD4")], ids=["none", "half"])
+async def test_xdist_comes_to_the_same(tmp_path: Path, known: tuple[str, ...]) -> None:
+    """Two processes, each with its own cards: excused where all are unknown, else failed."""
+    (tmp_path / "cases").mkdir()
+    cases(tmp_path / "cases", 6)
+    async with Miniature(accept_tag=knows(*known)) as miniature:
+        (tmp_path / "sut.yaml").write_text(
+            f"name: Small\nocpp_url: {miniature.url}\n"
+            "identities: {pattern: 'CP{n}', count: 4}\n"
+            "id_tags: {valid: {pattern: 'CARD{n}', count: 4}}\n"
+        )
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", ".", "--noconftest"),
+            *("-p", "harness.plugin", "-p", "allure_pytest.plugin", "-p", "xdist.plugin"),
+            *("--disable-plugin-autoload", "-n", "2", "--sut", "sut.yaml", "cases"),
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+
+    # Nothing passed is a run that proves nothing.
+    assert process.returncode == (1 if known else 2), output.decode()
+    found = read_report(tmp_path / "reports" / "latest").run
+    if known:
+        assert verdicts(found) == {Verdict.FAILED, Verdict.PASSED}
+        assert told(found) == []
+    else:
+        assert verdicts(found) == {Verdict.INCONCLUSIVE}
+        assert [one.rule for one in told(found)] == [ID_TAG]
