@@ -114,9 +114,7 @@ def main() -> None:
 @click.option(
     "--deadline", type=click.FloatRange(1), metavar="S", help="Seconds you have for each button."
 )
-@click.option(
-    "--no-page", is_flag=True, help="Only the terminal tells what to press."
-)
+@click.option("--no-page", is_flag=True, help="Only the terminal tells what to press.")
 @click.option(
     "--page-port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="Of that page."
 )

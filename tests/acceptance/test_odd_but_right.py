@@ -352,7 +352,7 @@ async def test_an_operator_may_give_one_order_at_a_time(tmp_path: Path) -> None:
 class LetsNobodyBack(Miniature):
     """Once a charge point was let go at the end of its case, it may not come back."""
 
-    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         identity = request.path.rsplit("/", 1)[-1]
         if identity in self.links:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "later")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import steps as performing
+from harness.connections import StepFailed
 from harness.results import CaseResult, ExchangeOutcome, Severity, Verdict
 from simulator.trace import Direction, EventKind
 from tests.faults import (
@@ -432,6 +433,7 @@ async def test_unknown_card_is_hinted_at(tmp_path: Path) -> None:
         "- send: Authorize\n  payload: {idTag: $valid_id_tag}\n"
         "  expect: {idTagInfo: {status: Accepted}}\n"
     )
+
     def status(tag: str) -> dict[str, str]:
         return {"status": "Invalid" if tag == "CARD1" else "Accepted"}
 
@@ -648,7 +650,7 @@ async def test_case_that_breaks_off_unexplained_is_no_pass(
     """Whatever ends the steps early, a case without a finding for it has not passed."""
 
     async def give_up(*_: object) -> None:
-        raise performing.StepFailed
+        raise StepFailed
 
     monkeypatch.setattr(performing.Steps, "_wait", give_up)
     async with Miniature() as miniature:

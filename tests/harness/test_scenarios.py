@@ -683,9 +683,7 @@ def test_the_list_has_every_rule_of_the_catalogue() -> None:
     cases = [case for case in read_yaml(CATALOGUE)["test_cases"] if case["profile"] != "Security"]
     listed = {case["id"]: case for case in LISTED if case["profile"] != "Security"}
     newest = [
-        rule
-        for rule in RULES
-        if rule.case in listed and rule.editions.includes(NEWEST_EDITION)
+        rule for rule in RULES if rule.case in listed and rule.editions.includes(NEWEST_EDITION)
     ]
     rules = {(one.case, one.message, one.nth, one.field, one.rule): one for one in newest}
     seen = set()
