@@ -25,7 +25,7 @@ def test_what_did_not_run_says_why() -> None:
     assert without_run(case, Verdict.NOT_RUN, "stopped").verdict is Verdict.NOT_RUN
     assert broken(case, "harness.error", "oh").verdict is Verdict.ERROR
     missing = not_provided(case, "no endpoint")
-    assert (missing.verdict, missing.reason) == (Verdict.INCONCLUSIVE, "no endpoint.")
+    assert (missing.verdict, missing.reason) == (Verdict.INCONCLUSIVE, "No endpoint.")
     assert missing.findings[0].rule == "sut.no-profile"
 
 

@@ -336,9 +336,9 @@ def right_and_wrong(rule: Rule) -> tuple[list[Json], list[Json]]:
             return fields(value, louder), [*fields(*wrong, "0a1b"), missing]
         case "invalid_signature":
             of_another = authority("Somebody", "RSA-2048").sign_content(b"firmware")
-            right = ["bm9uc2Vuc2U=", FIRMWARE.sign_content(b"something else"), of_another]
+            right = ["", "bm9uc2Vuc2U=", FIRMWARE.sign_content(b"something else"), of_another]
             valid = [FIRMWARE.sign_content(b"firmware", is_pss=is_pss) for is_pss in (False, True)]
-            return fields(*right), [*fields(*valid, "", 7), missing]
+            return fields(*right), [*fields(*valid, 7), missing]
         case _ if rule.rule.startswith("leaf_"):
             right, wrong = leaves(rule.rule)
             return fields(*right), [*fields(*wrong, "no PEM"), missing]
