@@ -365,8 +365,8 @@ async def test_a_missing_subprotocol_is_found(tmp_path: Path) -> None:
 
 
 async def test_a_refused_handshake_is_found(tmp_path: Path) -> None:
-    """A Central System that does not let the charge point in is wrong."""
-    async with Miniature(refuse=HTTPStatus.NOT_FOUND) as miniature:
+    """A Central System that does not let the charge point in is wrong, whatever it knows of it."""
+    async with Miniature(refuse=HTTPStatus.FORBIDDEN) as miniature:
         result = await Bench(miniature, tmp_path).run(official_scenarios()[0], Bend())
 
     assert "handshake.refused" in {one.rule for one in result.findings}
