@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -35,9 +35,15 @@ WORDS: Final = {
 
 @dataclass(slots=True)
 class Command:
-    """An operator step that began; `began` is the number of events before it."""
+    """An operator step that began.
+
+    Attributes:
+        order: the payload that was asked for.
+        began: the number of events before it.
+    """
 
     step: OperatorStep
+    order: Mapping[str, Json]
     started_at: datetime
     started_s: float
     began: int
@@ -64,6 +70,21 @@ class Command:
     def is_unasked(self) -> bool:
         """Whether the driver had no way to ask: nothing will come of it."""
         return self.outcome.outcome in (Outcome.UNSUPPORTED, Outcome.SKIPPED)
+
+    @property
+    def came_to_nothing(self) -> bool:
+        """Whether the driver told that the order was not carried out."""
+        return self.ended_s is not None and self.outcome.outcome is not Outcome.DONE
+
+    def is_in(self, payload: Json) -> bool:
+        """Say whether most of what was ordered is in a CALL: else it may be one of its own.
+
+        Long values tell more than short ones: a key more than the 0 that it is set to.
+        """
+        ordered, came = dict(_values(dict(self.order))), dict(_values(payload))
+        size = {path: len(str(value)) for path, value in ordered.items()}
+        same = sum(size[path] for path, value in ordered.items() if came.get(path) == value)
+        return not ordered or same > sum(size.values()) / 2
 
     def report(self) -> DriverReport:
         """Return what the report tells about it."""
@@ -94,7 +115,7 @@ class Commands:
             name=f"{self._identity} {step.action}",
         )
         began = len(self._wire.events)
-        command = Command(step, datetime.now(UTC), monotonic_s(), began, task)
+        command = Command(step, payload, datetime.now(UTC), monotonic_s(), began, task)
         self._commands[step.path] = command
 
         def ended(_: asyncio.Task[DriverOutcome]) -> None:
@@ -164,6 +185,16 @@ class Commands:
             if statuses.get(_plain(said), result["status"]) != result["status"]:
                 return f"it was {result['status']!r}, but the driver was told {said!r}"
         return ""
+
+
+def _values(value: Json, path: str = "") -> Iterator[tuple[str, Json]]:
+    """Yield the single values in a value, by where they are."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            yield from _values(item, f"{path}/{key}")
+    else:
+        yield path, value
 
 
 @cache

@@ -98,7 +98,6 @@ class Steps:
         self._beside: list[asyncio.Future[Any]] = []  # what is sent while a person is waited for
         self._unanswered: list[Arrival] = []  # a `respond` step is to answer them
         self._waiting_since: dict[str, float] = {}
-        self._ordered: dict[str, dict[str, Json]] = {}  # payloads, by path of the operator step
 
     async def run(self, step: Step) -> None:
         """Run one step and note what became of it.
@@ -174,7 +173,6 @@ class Steps:
                 payload = self._evidence.resolve_object(step.payload, self._evidence.scope(step))
                 if self.attendance is not None:
                     self.attendance.asks(step, self.awaited.receive_of(step), payload)
-                self._ordered[step.path] = payload
                 self.commands.begin(step, payload)
             case Receive():
                 await self._receive(step)
@@ -210,22 +208,23 @@ class Steps:
         than the step is about.
         """
         for step in leaves(self._evidence.steps):
-            operator = self.awaited.operator_of.get(step.path)
-            arrival, command = self.awaited.arrived.get(step.path), self.commands.of(operator)
-            if operator is None or arrival is None or command is None:
-                continue
-            order, came = self._ordered[operator.path], arrival.call.payload
-            shows_order = not order or any(came.get(name) == one for name, one in order.items())
-            if shows_order:
+            arrival = self.awaited.arrived.get(step.path)
+            command = self.commands.of(self.awaited.operator_of.get(step.path))
+            if arrival is None or command is None or command.is_in(arrival.call.payload):
                 continue
             deadline_s = monotonic_s() + FINISHING_S
             await self._wire.until(partial(_has_ended, command), deadline_s=deadline_s)
-            if _came_to_nothing(command):
+            if command.came_to_nothing:
                 message = (
-                    f"A {operator.action} came, but nothing of what was ordered is in it, and "
-                    f"the driver {WORDS[command.outcome.outcome]}: {command.outcome.summary}"
+                    f"A {command.step.action} came, but not what was ordered, and the driver "
+                    f"{WORDS[command.outcome.outcome]}: {command.outcome.summary}"
                 )
                 self._evidence.fail(step, "request.not-observed", Severity.INCONCLUSIVE, message)
+
+    def _is_answer(self, command: Command, misfit: Arrival) -> bool:
+        """Say whether what fits no rule of a step is to be held against it all the same."""
+        has_said = self.attendance is not None  # a person said which it is
+        return has_said or not command.came_to_nothing or command.is_in(misfit.call.payload)
 
     # --- what the charge point sends --------------------------------------------------------
 
@@ -498,7 +497,8 @@ class Steps:
         self.awaited.end(step)
         if self.attendance is not None and command is not None:
             self.awaited.forget_misfit(step, but=self.attendance.meant(command.step))
-        if self.attendance is not None or not _came_to_nothing(command):
+        misfit = self.awaited.misfits.get(step.path)
+        if command is None or misfit is None or self._is_answer(command, misfit):
             self.awaited.settle(step)
         arrival = self.awaited.arrived.get(step.path)
         if arrival is None and not step.optional:
@@ -672,10 +672,3 @@ class Steps:
 
 def _has_ended(command: Command) -> bool:
     return command.ended_s is not None
-
-
-def _came_to_nothing(command: Command | None) -> bool:
-    """Say whether the driver told that an order was not carried out."""
-    if command is None or command.ended_s is None:
-        return False
-    return command.outcome.outcome is not Outcome.DONE

@@ -358,8 +358,14 @@ async def test_the_frames_decide_whatever_is_said(name: str, tmp_path: Path) -> 
 
     ordered = EXPECTED[name].instead("failed", "ordered", also=BEGUN.get(name, ""))
     all_orders = set(ordered.only(OF_EACH_ACTION).failed["ordered"].split())
-    for results in (lost, false):
-        assert EXPECTED[name].only(OF_EACH_ACTION).differences(results.cases) == []
+    expected = EXPECTED[name].only(OF_EACH_ACTION)
+    assert expected.differences(false.cases) == []
+    if name == "steve":  # its list is another than the one that was ordered
+        left = " ".join(set(OF_EACH_ACTION.split()) - {"043_4"})
+        other = {"came, but not what was ordered, and the driver was refused": "043_4"}
+        expected = expected.only(left)
+        expected = replace(expected, inconclusive={**expected.inconclusive, **other})
+    assert expected.differences(lost.cases) == []
     assert named(false, "driver.differs") == all_orders - UNTOLD
     # Who waits for a callback in vain was told nothing that is wrong.
     assert named(lost, "driver.differs") == (set() if name == "citrineos" else all_orders)

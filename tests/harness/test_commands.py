@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
+from harness.commands import Command
+from harness.drivers.driver import DriverOutcome, Outcome
 from harness.drivers.http_spec import CommandTemplate, HttpDriverSpec
 from harness.drivers.python import PythonDriverSpec
-from harness.model import Json
+from harness.model import Json, OperatorStep, Position
 from harness.results import Verdict
 from tests.harness.small_runs import BOOT, RESET, rules, run_one
 from tests.miniatures import Miniature
@@ -142,3 +146,51 @@ async def test_what_comes_by_itself_fails_no_order_that_was_refused(
         case = await run_one(tmp_path, miniature, steps, driver=driver)
 
     assert (set(rules(case)), case.verdict) == (found, verdict)
+
+
+PROFILE: Json = {"stackLevel": 0, "kind": "Absolute", "schedule": {"unit": "A", "periods": [6.0]}}
+
+
+@pytest.mark.parametrize(
+    ("order", "came", "is_in"),
+    [
+        ({}, {"key": ["any"]}, True),
+        ({"type": "Hard"}, {"type": "Hard"}, True),
+        ({"type": "Hard"}, {"type": "Soft"}, False),
+        ({"type": "Hard"}, ["no object"], False),
+        # The same value of another key is no sign of an order.
+        ({"key": "Interval", "value": "0"}, {"key": "Period", "value": "0"}, False),
+        ({"key": "Interval", "value": "0"}, {"key": "Interval", "value": "1"}, True),
+        # Ids of its own, and what is left out, hide no order.
+        (
+            {"connectorId": 1, "idTag": "X", "id": 7},
+            {"connectorId": 1, "idTag": "X", "id": 8},
+            True,
+        ),
+        ({"connectorId": 1, "profile": PROFILE}, {"connectorId": 1, "profile": PROFILE}, True),
+        ({"connectorId": 1, "profile": PROFILE}, {"connectorId": 1}, False),
+        (
+            {"connectorId": 1, "profile": PROFILE},
+            {"connectorId": 1, "profile": {"stackLevel": 0, "schedule": {"unit": "A"}}},
+            False,
+        ),
+        (
+            {"connectorId": 1, "profile": PROFILE},
+            {
+                "profile": {"stackLevel": 0, "kind": "Absolute", "schedule": {"unit": "A"}},
+                "connectorId": 1,
+            },
+            True,
+        ),
+    ],
+)
+async def test_an_order_is_known_by_most_of_its_values(
+    order: dict[str, Json], came: Json, is_in: bool
+) -> None:
+    """However deep they are."""
+    task = asyncio.create_task(asyncio.sleep(0, DriverOutcome(Outcome.DONE, "")))
+    step = OperatorStep(position=Position("x", 1, 1), action="Reset", payload=order)
+    command = Command(step, order, datetime.now(UTC), 0.0, 0, task)
+
+    assert command.is_in(came) is is_in
+    await task
