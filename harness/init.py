@@ -108,6 +108,7 @@ pics:
     - Reservation
     - LocalAuthListManagement
     - RemoteTrigger
+    # - Security        # certificates, signed firmware, logs, passwords changed by command
 
 # Whether charge points send fractions of seconds.
 timestamps: {{milliseconds: true}}
