@@ -509,7 +509,7 @@ class Engine:
             return  # it is for this charge point only that there is silence
         self._silent += 1
         self._silence = (
-            f"the Central System answered nothing in {self._silent} cases in a row: "
+            f"the Central System answered nothing in {_in_a_row(self._silent)}: "
             f"{silence(result.events, self._sut.ocpp_url)}"
         )
         if self._silent >= _SILENT_CASES:
@@ -596,6 +596,10 @@ class Engine:
 
 def _is_answered(case: CaseResult) -> bool:
     return any(event.direction is Direction.RECEIVED for event in case.events)
+
+
+def _in_a_row(cases: int) -> str:
+    return "one case" if cases == 1 else f"{cases} cases in a row"
 
 
 class _Slot:
