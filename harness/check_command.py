@@ -69,7 +69,8 @@ def _print_points(checked: Checked) -> None:
     }
     said = [f"{count} {state.value}" for state, count in counts.items() if count]
     click.echo("")
-    click.echo(f"{len(checked.points)} points: {', '.join(said) or 'all good'}")
+    points = "1 point" if len(checked.points) == 1 else f"{len(checked.points)} points"
+    click.echo(f"{points}: {', '.join(said) or 'all good'}")
 
 
 def _print_json(name: str, file: str, sends: Sequence[str], checked: Checked) -> None:

@@ -316,7 +316,8 @@ def check(*, sut: str, as_json: bool, time_s: float, may_test_public: bool) -> N
     """Hold a system-under-test file against the running CSMS, before a run.
 
     Says what it will send, sends nothing else, and tells for each point what it found and what to
-    do. Exit code 1 where a run would not go well, 2 where the file or its address is wrong.
+    do. Exit code 1 where a run would not go well, 2 where the file is wrong or names a public
+    address without --i-may-test-this.
     """
     from harness.check_command import check_file
 
