@@ -53,7 +53,6 @@ class Session:
         self._persona = persona
         self._retries = retries
         self._jitter = random.Random(seed)  # noqa: S311 - spreads reconnects, protects nothing
-        self._is_registered = asyncio.Event()
         self._may_connect = asyncio.Event()
         self._has_network = True
         self._was_let_in = False

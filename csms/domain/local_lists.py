@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from csms.domain.authorization import authorize, fold
+from csms.domain.authorization import authorize
 from csms.domain.model import AuthorizationStatus, IdTag, IdTagInfo
 from csms.domain.numbers import INT32_MAX
 from csms.domain.times import format_time, parse_time
@@ -181,17 +181,6 @@ def entry_of(tag: IdTag, *, at: datetime) -> Entry:
         milliseconds = info.expires_at.microsecond // 1000
         info = replace(info, expires_at=info.expires_at.replace(microsecond=milliseconds * 1000))
     return Entry(tag.id_tag, info)
-
-
-def applied(entries: Mapping[str, Entry], update: Update) -> dict[str, Entry]:
-    """Return a list, by folded tag, after an update."""
-    after = {} if update.update_type is UpdateType.FULL else dict(entries)
-    for entry in update.entries:
-        if entry.info is None:
-            after.pop(fold(entry.id_tag), None)
-        else:
-            after[fold(entry.id_tag)] = entry
-    return after
 
 
 def difference(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[Entry]:

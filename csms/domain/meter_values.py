@@ -76,28 +76,6 @@ def samples(meter_value: Iterable[Any]) -> list[Sample]:
     return found
 
 
-def without_repeats(found: Iterable[Sample]) -> list[Sample]:
-    """Drop samples that came before: messages are sent again, in other groupings too.
-
-    A sample is known by its time, quantity, phase, location, context (CS-METER-09), format and
-    value: a different value is never hidden.
-    """
-    seen: dict[tuple[object, ...], Sample] = {}
-    for sample in found:
-        key = (
-            sample.sampled_at or sample.timestamp,
-            sample.measurand,
-            sample.phase,
-            sample.location,
-            sample.context,
-            sample.format,
-            sample.received_value,
-            sample.unit,
-        )
-        seen.setdefault(key, sample)
-    return list(seen.values())
-
-
 def _sample(timestamp: object, sampled: dict[str, Any]) -> Sample:
     flags: list[SampleFlag] = []
     time = parse_time(timestamp)

@@ -1,11 +1,13 @@
 """Local lists: updates read and written, changes found, portions planned (CS-LAL)."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from csms.domain.authorization import fold
 from csms.domain.local_lists import (
     Entry,
     LocalList,
@@ -13,7 +15,6 @@ from csms.domain.local_lists import (
     Update,
     UpdateStatus,
     UpdateType,
-    applied,
     difference,
     entry_of,
     plan,
@@ -33,6 +34,17 @@ INFOS = (
 lists = st.dictionaries(st.sampled_from("abcde"), st.sampled_from(INFOS)).map(
     lambda tags: {tag: Entry(tag.upper(), info) for tag, info in tags.items()}
 )
+
+
+def applied(entries: Mapping[str, Entry], update: Update) -> dict[str, Entry]:
+    """Return a list, by folded tag, after an update."""
+    after = {} if update.update_type is UpdateType.FULL else dict(entries)
+    for entry in update.entries:
+        if entry.info is None:
+            after.pop(fold(entry.id_tag), None)
+        else:
+            after[fold(entry.id_tag)] = entry
+    return after
 
 
 @given(before=lists, after=lists)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csms.domain.meter_values import Sample, SampleFlag, samples, without_repeats
+from csms.domain.meter_values import Sample, SampleFlag, samples
 
 AT = "2026-01-31T12:00:00Z"
 
@@ -152,23 +152,6 @@ def test_odd_shapes_give_what_is_readable() -> None:
     )
 
     assert [sample.received_value for sample in found] == ["1"]
-
-
-def test_samples_sent_again_count_once() -> None:
-    """The same sample in another message, written otherwise, is one sample (CS-METER-09)."""
-    first = one({"value": "1"})
-    again = one(
-        {"value": "1", "unit": "Wh", "context": "Sample.Periodic"},
-        timestamp="2026-01-31T13:00:00+01:00",
-    )
-    other_phase = one({"value": "1", "phase": "L1"})
-    other_value = one({"value": "2"})
-
-    assert without_repeats([first, again, other_phase, other_value]) == [
-        first,
-        other_phase,
-        other_value,
-    ]
 
 
 @given(
