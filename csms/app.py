@@ -13,12 +13,12 @@ import os
 import signal
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from sqlalchemy import make_url
 
@@ -429,10 +429,10 @@ async def _open_files(settings: Settings, store: Store) -> Vault:
 
 
 async def _start_listener(
-    start: Callable[[], object], prefix: str, name: str, host: str, port: int | None
+    start: Callable[[], Awaitable[None]], prefix: str, name: str, host: str, port: int | None
 ) -> None:
     try:
-        await start()  # type: ignore[misc]
+        await start()
     except OSError as error:
         raise CannotStart(
             f"{name} cannot listen on {host}:{port}: {error.strerror or error};"
@@ -485,8 +485,7 @@ async def _contexts(
 
 
 def _password_encoding(settings: Settings) -> Encoding:
-    encoding: Encoding = settings.password_encoding  # type: ignore[assignment]
-    return encoding
+    return cast(Encoding, settings.password_encoding)  # one of its choices
 
 
 def _ca_directory(settings: Settings) -> Path:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import warnings
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final, NamedTuple
 
 from cryptography import x509
@@ -239,18 +240,18 @@ def verifies(signature: object, *, certificate: object, content: object) -> bool
         case rsa.RSAPublicKey():
             pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO)
             return any(
-                _holds(lambda form=form: key.verify(given, signed, form, hashes.SHA256()))
+                _holds(partial(key.verify, given, signed, form, hashes.SHA256()))
                 for form in (padding.PKCS1v15(), pss)
             )
         case ec.EllipticCurvePublicKey():
-            return _holds(lambda: key.verify(given, signed, ec.ECDSA(hashes.SHA256())))
+            return _holds(partial(key.verify, given, signed, ec.ECDSA(hashes.SHA256())))
         case _:
             raise Unreadable("the certificate has a key that signs no firmware")
 
 
-def _holds(verify: object) -> bool:
+def _holds(verify: Callable[[], object]) -> bool:
     try:
-        verify()  # type: ignore[operator]
+        verify()
     except InvalidSignature:
         return False
     return True

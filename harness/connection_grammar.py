@@ -101,7 +101,7 @@ def connection_steps(repeat: dict[str, Any]) -> dict[str, tuple[str, dict[str, A
                     "properties": {"profile": _PROFILE, "certificate": _CERTIFICATE},
                 },
                 "suites": {
-                    **_TLS["properties"]["suites"],  # type: ignore[index]
+                    **_TLS["properties"]["suites"],  # type: ignore[index]  # JSON Schema above
                     "description": "Each must be negotiable alone; the mandatory ones by default.",
                 },
                 "version": {"enum": sorted(VERSIONS), "description": "The least one."},

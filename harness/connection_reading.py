@@ -40,7 +40,7 @@ class ConnectionReader:
             tls=self._tls(("connect", "tls")) if "tls" in offer else None,
             agreed=str(_mapping(self._step.get("accepted")).get("subprotocol", "")),
             refused=_refusal(_mapping(refused)) if refused is not None else None,
-            **shared,  # type: ignore[arg-type]
+            **shared,  # type: ignore[arg-type]  # what every step has
         )
 
     def probe(self, **shared: object) -> ProbeTls:
@@ -60,7 +60,7 @@ class ConnectionReader:
             version=str(self._step.get("version", "1.2")),
             looks_at_certificate=self._step.get("server_certificate", True) is True,
             refused=refused,
-            **shared,  # type: ignore[arg-type]
+            **shared,  # type: ignore[arg-type]  # what every step has
         )
 
     def make(self, **shared: object) -> Make:
@@ -72,7 +72,12 @@ class ConnectionReader:
         if name in STANDARD_VARIABLES or name == "now":
             message = f"${name} is given and cannot be made"
             self._problem(("as",) if "as" in self._step else ("make",), message, "as: another name")
-        return Make(thing=thing, name=name, arguments=dict(arguments), **shared)  # type: ignore[arg-type]
+        return Make(
+            thing=thing,
+            name=name,
+            arguments=dict(arguments),
+            **shared,  # type: ignore[arg-type]  # what every step has
+        )
 
     # --- parts of them -----------------------------------------------------------------------
 

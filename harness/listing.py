@@ -54,7 +54,7 @@ class Entry:
         first, last = self.scenario.editions.first, self.scenario.editions.last
         if first is None and last is None:
             return "all"
-        return f"{first or ''}–{last or ''}"  # noqa: RUF001
+        return f"{first or ''}–{last or ''}"  # noqa: RUF001  # a dash between editions
 
 
 def entries(

@@ -334,7 +334,7 @@ class RunPlugin:
                 position = result.position
                 report.longrepr = (position.file, position.line, f"Skipped: {result.reason}")
         if call.when == "teardown" and self._worker:
-            report.preflight_case = json.dumps(encode(result))  # type: ignore[attr-defined]
+            report.preflight_case = json.dumps(encode(result))  # type: ignore[attr-defined]  # travels with it
         return report
 
     def _apply_known(self, result: CaseResult, report: pytest.TestReport) -> None:
@@ -373,7 +373,7 @@ class RunPlugin:
     def _hand_over(self, found: RunResult) -> None:
         """Give the controlling process what its reports need beyond the cases reported."""
         rest = tuple(case for case in found.cases if case.verdict is Verdict.NOT_RUN)
-        output: dict[str, str] = self.config.workeroutput  # type: ignore[attr-defined]
+        output: dict[str, str] = self.config.workeroutput  # type: ignore[attr-defined]  # of xdist
         output["preflight_rest"] = json.dumps(encode(replace(found, cases=rest)))
 
     def _merge(self, recorder: Recorder, sut: SystemUnderTest) -> RunResult:

@@ -31,7 +31,7 @@ class Proof(Enum):
     """What has to be right before a charge point is let in."""
 
     NOTHING = "nothing"
-    PASSWORD = "password"  # noqa: S105
+    PASSWORD = "password"  # noqa: S105  # the name of a proof, not a secret
     CERTIFICATE = "certificate"
 
 
@@ -46,7 +46,7 @@ class Entry:
 class Denial(Enum):
     """Why there is no way in, whatever could be proven."""
 
-    NO_PASSWORD = "the password is missing"  # noqa: S105
+    NO_PASSWORD = "the password is missing"  # noqa: S105  # words, not a secret
     WRONG_PROFILE = "not with this security profile"
 
 

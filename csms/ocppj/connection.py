@@ -36,7 +36,7 @@ class Connection(ServerConnection):
         server: Server,
         **options: float | int | None,
     ) -> None:
-        super().__init__(protocol, server, **options)  # type: ignore[arg-type]
+        super().__init__(protocol, server, **options)  # type: ignore[arg-type]  # of several types
         self.admitted: Admitted | None = None
         self.decisions = 0  # how many an operator had taken when `admitted` was read
         self.session: Session | None = None

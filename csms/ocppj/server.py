@@ -173,7 +173,7 @@ class OcppServer:
             max_queue=MAX_QUEUED_FRAMES,
             write_limit=settings.send_buffer_bytes,
             logger=_transport_logger,
-            create_connection=partial(  # type: ignore[arg-type]
+            create_connection=partial(  # type: ignore[arg-type]  # asks for a class
                 Connection, self._connections, self._silent, self._buffer
             ),
             **timeouts,

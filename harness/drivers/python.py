@@ -189,7 +189,7 @@ def _find(spec: PythonDriverSpec) -> Callable[[dict[str, Json]], object]:
         load = lambda: _module(path)  # noqa: E731  # read below, where its errors are caught
     else:
         module, _, name = spec.name.partition(":")
-        load = lambda: importlib.import_module(module)  # noqa: E731
+        load = lambda: importlib.import_module(module)  # noqa: E731  # as above
     try:
         thing: Any = load()
     except Exception as error:

@@ -257,7 +257,7 @@ def _measuring_notes(line: ActionTimes) -> Iterator[str]:
 def duration(time_s: float | None) -> str:
     """Return a duration for people."""
     if time_s is None:
-        return "–"  # noqa: RUF001
+        return "–"  # noqa: RUF001  # a dash for nothing
     if time_s < 0.9995:
         return f"{time_s * 1000:.1f} ms"
     return f"{time_s:.2f} s"
