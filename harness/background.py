@@ -9,9 +9,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from harness.activity import Activity
+from harness.case_results import broken
 from harness.engine import Engine, RunOptions, new_event_loop
 from harness.model import Scenario
-from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
+from harness.results import CaseResult, RunResult
 from harness.sut import SystemUnderTest
 
 
@@ -96,7 +97,8 @@ class Background:
         try:
             result = await self._ready.result().run_case(scenario)
         except Exception as exc:
-            result = _fault(scenario, exc)
+            message = f"the harness failed: {type(exc).__name__}: {exc}"
+            result = broken(scenario, "harness.fault", message)
         self._on_result(result)
         return result
 
@@ -108,18 +110,3 @@ class Background:
         if stop:
             self._ready.result().stop(stop)
         self._close.set()
-
-
-def _fault(scenario: Scenario, exc: Exception) -> CaseResult:
-    """Return the result of a case that broke the harness itself."""
-    message = f"the harness failed: {type(exc).__name__}: {exc}"
-    return CaseResult(
-        case_id=scenario.id,
-        title=scenario.title,
-        profile=scenario.profile,
-        requirement=scenario.requirement,
-        position=scenario.position,
-        case_set=scenario.case_set,
-        verdict=Verdict.ERROR,
-        findings=(Finding("harness.fault", Severity.ERROR, message),),
-    )

@@ -43,6 +43,7 @@ def silence(events: Sequence[Event], url: str) -> str:
 
 
 def without_run(scenario: Scenario, verdict: Verdict, reason: str) -> CaseResult:
+    """Return the result of a case of which nothing was seen."""
     return CaseResult(
         case_id=scenario.id,
         title=scenario.title,
@@ -56,6 +57,7 @@ def without_run(scenario: Scenario, verdict: Verdict, reason: str) -> CaseResult
 
 
 def not_provided(scenario: Scenario, reason: str, *, rule: str = "sut.no-profile") -> CaseResult:
+    """Return the result of a case for which the system under test has not what it takes."""
     message = f"{reason[0].upper()}{reason[1:]}."
     finding = Finding(rule, Severity.INCONCLUSIVE, message, position=scenario.position)
     result = without_run(scenario, Verdict.INCONCLUSIVE, finding.message)
@@ -63,6 +65,7 @@ def not_provided(scenario: Scenario, reason: str, *, rule: str = "sut.no-profile
 
 
 def broken(scenario: Scenario, rule: str, message: str) -> CaseResult:
+    """Return the result of a case that the harness could not run."""
     finding = Finding(rule, Severity.ERROR, message, position=scenario.position)
     return replace(without_run(scenario, Verdict.ERROR, message), findings=(finding,))
 
@@ -92,6 +95,7 @@ def masked(result: CaseResult, masker: Masker) -> CaseResult:
 
 
 def masked_finding(finding: Finding, masker: Masker) -> Finding:
+    """Return a finding in which no text holds a secret."""
     return replace(
         finding,
         message=masker.mask(finding.message),

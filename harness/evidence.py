@@ -13,6 +13,7 @@ from typing import Final
 
 from harness import expressions, matching
 from harness.awaited import leaves
+from harness.case_results import without_run
 from harness.flow import runs_on
 from harness.judge import SHORTEST_TIMEOUT_S, JudgeContext, Judgement, Limit, StepRef, judge
 from harness.model import (
@@ -321,7 +322,6 @@ class Evidence:
             lag_s: longest lag of our loop between two monotonic moments.
             warnings: what the clean-up and the driver gave, beside the verdict.
         """
-        scenario = self.scenario
         judged = self._judge(observation, expected_calls, lag_s)
         findings = (*_in_order([*self.findings, *judged.findings]), *warnings)
         if observation.cut_short:
@@ -334,26 +334,17 @@ class Evidence:
                 message = "The case broke off, and nothing tells why."
                 findings = (*findings, Finding("harness.error", Severity.ERROR, message))
                 verdict = Verdict.ERROR
-        return CaseResult(
-            case_id=scenario.id,
-            title=scenario.title,
-            profile=scenario.profile,
-            requirement=scenario.requirement,
-            position=scenario.position,
-            case_set=scenario.case_set,
-            identity=identity,
+        return replace(
+            self.so_far(identity=identity, started_at=observation.started_at),
             verdict=verdict,
             reason=observation.cut_short or _reason(findings, verdict),
             variables=dict(self._own_variables),
             findings=findings,
-            steps=tuple(self._step_result(step) for step in leaves(self.steps)),
-            events=tuple(self.wire.events),
             exchanges=judged.exchanges,
             csms_calls=judged.csms_calls,
             driver_reports=reports,
             operator_answers=answers,
             ping_round_trips_s=tuple(self.pings_s),
-            started_at=observation.started_at,
             duration_s=monotonic_s() - observation.started_s,
             own_timers_s=self.own_timers_s,
             settle_s=observation.settle_s,
@@ -361,16 +352,9 @@ class Evidence:
 
     def so_far(self, *, identity: str, started_at: datetime | None = None) -> CaseResult:
         """Return what the case has shown while it runs; it has no verdict yet."""
-        scenario = self.scenario
-        return CaseResult(
-            case_id=scenario.id,
-            title=scenario.title,
-            profile=scenario.profile,
-            requirement=scenario.requirement,
-            position=scenario.position,
-            case_set=scenario.case_set,
+        return replace(
+            without_run(self.scenario, Verdict.NOT_RUN, ""),
             identity=identity,
-            verdict=Verdict.NOT_RUN,
             findings=tuple(self.findings),
             steps=tuple(self._step_result(step) for step in leaves(self.steps)),
             events=tuple(self.wire.events),
