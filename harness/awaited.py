@@ -129,3 +129,20 @@ def leaves(steps: Sequence[Step]) -> Iterator[Step]:
             yield from leaves(step.steps)
         else:
             yield step
+
+
+def leaves_after(steps: Sequence[Step], step: Step) -> list[Step]:
+    """Return the steps that follow one of them, without their groups."""
+    flat = list(leaves(steps))
+    at = next(index for index, one in enumerate(flat) if one.path == step.path)
+    return flat[at + 1 :]
+
+
+def receives_after(steps: Sequence[Step], step: Receive) -> list[Receive]:
+    """Return the receive steps that follow one of them without anything in between."""
+    found = []
+    for following in leaves_after(steps, step):
+        if not isinstance(following, Receive):
+            break
+        found.append(following)
+    return found

@@ -16,30 +16,27 @@ from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
+from harness.answering import Answering
 from harness.attendant import Attendance
-from harness.awaited import Arrival, Awaited, leaves
+from harness.awaited import Arrival, Awaited, leaves, leaves_after, receives_after
 from harness.commands import WORDS, Command, Commands
 from harness.connections import Connections, StepFailed
-from harness.drivers.driver import Driver, Outcome
+from harness.drivers.driver import Driver
 from harness.evidence import DEFAULT_BUDGET, Evidence
 from harness.expressions import BadExpression, UnknownVariable
+from harness.missing import missing
 from harness.model import (
     AnyOrder,
     Connect,
     Disconnect,
     Do,
-    ErrorAnswer,
     Json,
-    LaterAnswer,
     Make,
-    ModelAnswer,
     ModelCall,
-    NoAnswer,
     OperatorStep,
     ProbeTls,
     Receive,
     Respond,
-    ResultAnswer,
     Send,
     SendRaw,
     Step,
@@ -81,13 +78,13 @@ class Steps:
         self._evidence = evidence
         self._wire = evidence.wire
         self.connections = make_connections(self._on_call)
+        self._answering = Answering(evidence, self.connections)
         self.awaited = Awaited(evidence.steps)
         self.commands = Commands(driver, self.station.endpoint.identity, evidence.wire)
         self.attendance: Attendance | None = None  # of the person who acts, where one does
         self._settings = evidence.settings
         self.current: tuple[Step, float] | None = None  # which step runs, and since when
         self._began = 0  # number of events when the step before began
-        self._answered: set[int] = set()
         self._in_groups = {
             inner.path
             for step in evidence.steps
@@ -96,7 +93,6 @@ class Steps:
         }
         self._early: dict[str, asyncio.Task[None]] = {}
         self._beside: list[asyncio.Future[Any]] = []  # what is sent while a person is waited for
-        self._unanswered: list[Arrival] = []  # a `respond` step is to answer them
         self._waiting_since: dict[str, float] = {}
 
     async def run(self, step: Step) -> None:
@@ -149,10 +145,7 @@ class Steps:
             for early in self._early.values():
                 early.cancel()
         await asyncio.gather(*self._early.values(), *self._beside, return_exceptions=True)
-        for arrival in self.awaited.arrived.values():
-            if arrival.event not in self._answered and self._can_answer(arrival):
-                self._answered.add(arrival.event)
-                await self.station.answer_as_model(arrival.call)
+        await self._answering.answer_rest(self.awaited.arrived.values())
         if not is_interrupted:
             await self._disown()
 
@@ -177,7 +170,7 @@ class Steps:
             case Receive():
                 await self._receive(step)
             case Respond():
-                await self._respond(step)
+                await self._answering.respond(step)
             case Wait():
                 await self._wait(step)
             case Disconnect():
@@ -354,7 +347,7 @@ class Steps:
         )
         self._wire.wake()
         if step is None:
-            self._answered.add(event)
+            self._answering.leave(event)
             return self._decline_mispress(call, event)  # else the model answers
         if self.attendance is not None and (operator := self.awaited.operator_of.get(step.path)):
             self.attendance.came(operator)
@@ -461,7 +454,7 @@ class Steps:
     async def _arrival(self, step: Receive) -> Arrival | None:
         """Wait for the step's CALL; None when an optional one did not come."""
         command = self._command_of(step)
-        later = self._receives_after(step) if step.optional else []
+        later = receives_after(self._evidence.steps, step) if step.optional else []
         # With neither, nothing would ever tell that an optional CALL will not come any more.
         can_tell = not step.optional or later or command is not None
         time_s = self._settings.action_timeout_s if can_tell else self._settings.settle_s
@@ -557,68 +550,22 @@ class Steps:
             warn=step.warn,
             asked=command.started_at if command else None,
         )
-        if arrival.event not in self._answered:
-            await self._answer(step, arrival)
-
-    async def _answer(self, step: Receive | Respond, arrival: Arrival) -> None:
-        if not self._can_answer(arrival):
-            return
-        scope = self._evidence.scope(step)
-        match step.answer:
-            case ModelAnswer():
-                self._answered.add(arrival.event)
-                await self.station.answer_as_model(arrival.call)
-            case ResultAnswer(delay_s=delay_s):
-                payload = self._evidence.resolve_object(step.answer.payload, scope)
-                self._answered.add(arrival.event)
-                await asyncio.sleep(delay_s)
-                await self.station.answer(arrival.call, payload)
-            case ErrorAnswer(code=code, description=description, delay_s=delay_s):
-                details = self._evidence.resolve_object(step.answer.details, scope)
-                self._answered.add(arrival.event)
-                await asyncio.sleep(delay_s)
-                await self.station.answer_error(arrival.call, code, description, details)
-            case NoAnswer():
-                self._answered.add(arrival.event)
-            case LaterAnswer():
-                self._unanswered.append(arrival)
-
-    async def _respond(self, step: Respond) -> None:
-        waiting = [one for one in self._unanswered if one.call.action == step.action]
-        if not waiting:
-            return  # an optional request, which did not come
-        self._unanswered.remove(waiting[0])
-        await self._answer(step, waiting[0])
+        await self._answering.answer(step, arrival)
 
     def _fail_missing(self, step: Receive, command: Command | None) -> None:
         since = command.began if command is not None else self._began
         strays = [stray.action for stray in self.awaited.strays if stray.event >= since]
-        others = ", ".join(strays)
-        instead = f" It sent {others} instead." if others else ""
+        instead = f" It sent {', '.join(strays)} instead." if strays else ""
         if self._is_offline:
             instead += " The connection had ended."
-        outcome = command.outcome if command is not None else None
-        if outcome is None or outcome.outcome is Outcome.DONE:
-            said = f" The driver had reported: {outcome.summary}" if outcome else ""
-            waited_s = self._settings.action_timeout_s
-            message = f"{step.action} did not come within {waited_s:g} s.{instead}{said}"
-            if outcome is not None and self.attendance is not None:
-                message = f"{step.action} did not come: {outcome.summary}.{instead}"
-            self._evidence.fail(step, "request.missing", Severity.FAILURE, message)
-            if outcome is not None and self.attendance is None:  # a person who pressed is believed
-                message = (
-                    f"The driver says that {step.action} succeeded, but no such request came: "
-                    f"{outcome.summary}"
-                )
-                self._evidence.fail(step, "driver.claims", Severity.WARNING, message)
-            return
-        said = f": {outcome.summary}" if outcome.summary else ""
-        who = "operator" if self.attendance is not None else "driver"
-        message = (
-            f"{step.action} was not observed, and the {who} {WORDS[outcome.outcome]}{said}."
-            + instead
-        )
-        self._evidence.fail(step, "request.not-observed", Severity.INCONCLUSIVE, message)
+        for one in missing(
+            step.action,
+            command.outcome if command is not None else None,
+            waited_s=self._settings.action_timeout_s,
+            instead=instead,
+            is_person=self.attendance is not None,
+        ):
+            self._evidence.fail(step, one.rule, one.severity, one.message)
 
     async def _wait(self, step: Wait) -> None:
         seconds = self._evidence.resolve(step.seconds, self._evidence.scope(step))
@@ -634,7 +581,8 @@ class Steps:
             )
         finally:
             self._evidence.own_timers_s += monotonic_s() - began_s
-        if lost and not isinstance(self._leaf_after(step), Disconnect):
+        following = leaves_after(self._evidence.steps, step)
+        if lost and not (following and isinstance(following[0], Disconnect)):
             raise StepFailed
 
     # --- small things -----------------------------------------------------------------------
@@ -643,31 +591,8 @@ class Steps:
     def _is_offline(self) -> bool:
         return not self._wire.is_open
 
-    def _can_answer(self, arrival: Arrival) -> bool:
-        """Say whether the connection a CALL came on is still there: an answer belongs to it."""
-        connection = self._wire.events[arrival.event].connection
-        return self._wire.is_open and connection == self._wire.connection
-
     def _command_of(self, step: Receive) -> Command | None:
         return self.commands.of(self.awaited.operator_of.get(step.path))
-
-    def _leaf_after(self, step: Step) -> Step | None:
-        following = self._leaves_after(step)
-        return following[0] if following else None
-
-    def _leaves_after(self, step: Step) -> list[Step]:
-        flat = list(leaves(self._evidence.steps))
-        at = next(index for index, one in enumerate(flat) if one.path == step.path)
-        return flat[at + 1 :]
-
-    def _receives_after(self, step: Receive) -> list[Receive]:
-        """Return the receive steps that follow without anything in between."""
-        found = []
-        for following in self._leaves_after(step):
-            if not isinstance(following, Receive):
-                break
-            found.append(following)
-        return found
 
 
 def _has_ended(command: Command) -> bool:
