@@ -216,6 +216,21 @@ def test_reference_pages_follow_the_code(name: str) -> None:
     assert written == reference.page(name), "run `make reference`"
 
 
+def test_what_calls_itself_pure_is_held_to_it() -> None:
+    """A module of the harness that says so stands in the contract that forbids I/O."""
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    held = {module for one in linter["contracts"] for module in one.get("source_modules", ())}
+    pure = {
+        ".".join(source.with_suffix("").parts)
+        for source in sources()
+        if source.parts[0] == "harness"
+        and re.search(r"\bPure\b", ast.get_docstring(ast.parse((ROOT / source).read_text())) or "")
+    }
+
+    assert pure
+    assert pure - held == set()
+
+
 def options(command: click.Command) -> Iterator[str]:
     """Yield every long option of a command and of those below it."""
     for parameter in command.params:
