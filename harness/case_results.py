@@ -9,10 +9,15 @@ from typing import Final
 from harness.masking import Masker
 from harness.model import Scenario
 from harness.results import CaseResult, Finding, Severity, Verdict
-from simulator.trace import Event, EventKind
+from simulator.trace import Direction, Event, EventKind
 
 # How a program that is dying refuses: not by an HTTP status or an alert.
 _LIKE_DEATH: Final = frozenset({"eof", "reset", "closed_port", "unreachable", None})
+
+
+def is_answered(case: CaseResult) -> bool:
+    """Say whether anything came from the Central System in a case."""
+    return any(event.direction is Direction.RECEIVED for event in case.events)
 
 
 def is_cut_off(events: Sequence[Event]) -> bool:

@@ -19,13 +19,14 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Final, TypeVar
+from typing import Final
 
 from harness import asking, expressions
 from harness.activity import Activity, waits_for
 from harness.attendant import Attendant
 from harness.case_results import (
     broken,
+    is_answered,
     is_cut_off,
     masked,
     masked_finding,
@@ -42,9 +43,9 @@ from harness.judge_run import judge_run
 from harness.lag import LagMonitor
 from harness.leftovers import Ledger
 from harness.model import EDITIONS, Json, Scenario
-from harness.pacing import Pace, Room, connections_of
+from harness.pacing import Pace, Room, Slot, connections_of
 from harness.pki import PKI_VARIABLES
-from harness.pools import Lease, PoolError, Pools, names_used, roles_used, variable_of
+from harness.pools import Lease, PoolError, Pools, names_used, roles_used, share, variable_of
 from harness.process import SutProcess
 from harness.provisioning import Doubts, Registry, is_unknown
 from harness.results import CaseResult, Finding, RunResult, Severity, Verdict
@@ -54,13 +55,10 @@ from harness.sut import SystemUnderTest
 from harness.system import EngineError, System
 from harness.wire import Wire, monotonic_s
 from simulator.errors import LocalProtocolError
-from simulator.trace import Direction
 
 __all__ = ["Engine", "EngineError", "RunOptions", "new_event_loop"]
 
 _log = logging.getLogger(__name__)
-
-_T = TypeVar("_T")
 
 _SILENT_CASES: Final = 5  # after so many cases without any answer the rest is not run
 _INTERRUPT_S: Final = 2.0
@@ -125,8 +123,11 @@ class Engine:
         self.stopped = ""
         self._sut = sut
         self._options = options
-        self._identities = _share(sut.identities, options)
-        self._id_tags = {role: _share(tags, options) for role, tags in sut.id_tags.items()}
+        self._identities = share(sut.identities, worker=options.worker, workers=options.workers)
+        self._id_tags = {
+            role: share(tags, worker=options.worker, workers=options.workers)
+            for role, tags in sut.id_tags.items()
+        }
         self._limits = sut.limits.share(options.workers)
         self._check()
         self._room, self._pace = (
@@ -161,7 +162,7 @@ class Engine:
         begin = int(datetime.now(UTC).timestamp()) % 1_000_000 * 1_000
         self._reservation_ids = count(begin + options.worker * 100 + 1)
         self._running: dict[Runner, asyncio.Task[CaseResult]] = {}
-        self._waiting: set[asyncio.Task[tuple[Lease, _Slot]]] = set()
+        self._waiting: set[asyncio.Task[tuple[Lease, Slot]]] = set()
         self._cases: list[CaseResult] = list(options.earlier)
         self._registry = Registry(sut, self._system.driver.cannot)
         self._doubts = self._make_doubts()
@@ -332,7 +333,7 @@ class Engine:
             message = f"The harness itself failed: {type(error).__name__}: {error}"
             return broken(scenario, "harness.error", message)
 
-    async def _turn(self, scenario: Scenario, held: AsyncExitStack) -> tuple[Lease, _Slot]:
+    async def _turn(self, scenario: Scenario, held: AsyncExitStack) -> tuple[Lease, Slot]:
         """Wait for what the case may use, then for a slot: who has a slot never waits."""
         if self.stopped:
             raise asyncio.CancelledError
@@ -342,11 +343,11 @@ class Engine:
         )
         await held.enter_async_context(self._room.take(connections_of(scenario.steps)))
         await self._slots.acquire()
-        slot = _Slot(self._slots)
+        slot = Slot(self._slots)
         held.callback(slot.release)
         return lease, slot
 
-    async def _run_leased(self, scenario: Scenario, lease: Lease, slot: _Slot) -> CaseResult:
+    async def _run_leased(self, scenario: Scenario, lease: Lease, slot: Slot) -> CaseResult:
         identity = lease.credentials.identity
         wire = Wire(partial(self._note_frame, identity))
         if names_used(scenario) & PKI_VARIABLES:
@@ -505,7 +506,7 @@ class Engine:
             self._has_answered = True
             self._silent, self._silence = 0, ""
             return
-        if any(_is_answered(runner.so_far()) for runner in self._running):
+        if any(is_answered(runner.so_far()) for runner in self._running):
             return  # it is for this charge point only that there is silence
         self._silent += 1
         self._silence = (
@@ -594,28 +595,5 @@ class Engine:
         return shlex.join(words)
 
 
-def _is_answered(case: CaseResult) -> bool:
-    return any(event.direction is Direction.RECEIVED for event in case.events)
-
-
 def _in_a_row(cases: int) -> str:
     return "one case" if cases == 1 else f"{cases} cases in a row"
-
-
-class _Slot:
-    """One place among the cases that run at a time; given back once."""
-
-    def __init__(self, slots: asyncio.Semaphore) -> None:
-        self._slots = slots
-        self._is_held = True
-
-    def release(self) -> None:
-        """Let another case begin."""
-        if self._is_held:
-            self._is_held = False
-            self._slots.release()
-
-
-def _share(items: Sequence[_T], options: RunOptions) -> tuple[_T, ...]:
-    """Return what this worker may use: every n-th, so that tags that belong together stay so."""
-    return tuple(items[options.worker :: options.workers])

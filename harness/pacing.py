@@ -54,6 +54,20 @@ class Pace:
             await asyncio.sleep(at_s - now_s)
 
 
+class Slot:
+    """One place among the cases that run at a time; given back once."""
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots = slots
+        self._is_held = True
+
+    def release(self) -> None:
+        """Let another case begin."""
+        if self._is_held:
+            self._is_held = False
+            self._slots.release()
+
+
 class Room:
     """Counts the connections that may be open. Who needs several takes them together."""
 

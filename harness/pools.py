@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from harness.drivers.driver import Credentials
 from harness.model import Check, Operator, Scenario, StepBase
@@ -21,6 +21,8 @@ FAMILY: Final = ("valid", "valid_2", "parent")
 
 _REFERENCE: Final = re.compile(r"\$\{?(\w+)")
 _TAG_VARIABLE: Final = re.compile(r"(\w+?)_id_tag(_\d+)?(?:_other_case)?")
+
+_T = TypeVar("_T")
 
 
 class PoolError(Exception):
@@ -205,3 +207,8 @@ def _gather(value: object, names: set[str], own: set[str]) -> None:
         for member in fields(value):
             if member.name not in ("position", "note"):
                 _gather(getattr(value, member.name), names, own)
+
+
+def share(items: Sequence[_T], *, worker: int, workers: int) -> tuple[_T, ...]:
+    """Return what this worker may use: every n-th, so that tags that belong together stay so."""
+    return tuple(items[worker::workers])

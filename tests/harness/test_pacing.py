@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.engine import Engine, EngineError
-from harness.pacing import Limits, Pace, Room, connections_of
+from harness.pacing import Limits, Pace, Room, Slot, connections_of
 from harness.results import Verdict
 from harness.sut import SutError, load
 from simulator.trace import Direction, EventKind
@@ -158,3 +158,14 @@ def test_the_file_says_them(tmp_path: Path, section: str, is_good: bool) -> None
     else:
         with pytest.raises(SutError, match="limits"):
             load(file, run_dir=tmp_path)
+
+
+async def test_a_slot_is_given_back_once() -> None:
+    """A case that lets the next one begin early does not let in two."""
+    slots = asyncio.Semaphore(0)
+    slot = Slot(slots)
+    slot.release()
+    slot.release()
+
+    await slots.acquire()
+    assert slots.locked()

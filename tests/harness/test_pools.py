@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.drivers.driver import Credentials
-from harness.pools import PoolError, Pools, roles_used, variable_of
+from harness.pools import PoolError, Pools, roles_used, share, variable_of
 from tests.harness.small_runs import BOOT, scenario
 
 ONE = frozenset({"valid"})
@@ -215,3 +215,12 @@ async def test_a_changed_identity_comes_back_changed() -> None:
 async def _lease_once(pools: Pools, profile: int) -> None:
     async with pools.lease(ONE, profile=profile):
         pytest.fail("leased")
+
+
+def test_workers_share_everything_and_nothing_twice() -> None:
+    """Tags at the same place of two lists go to the same worker."""
+    tags, partners = ["a", "b", "c", "d", "e"], ["A", "B", "C", "D", "E"]
+    shares = [share(tags, worker=worker, workers=2) for worker in (0, 1)]
+
+    assert shares == [("a", "c", "e"), ("b", "d")]
+    assert share(partners, worker=1, workers=2) == ("B", "D")
