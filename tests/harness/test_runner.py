@@ -663,7 +663,7 @@ async def test_answer_stays_on_the_connection_of_its_request(tmp_path: Path) -> 
     """A request that came before the connection was cut is not answered on the next one."""
     steps = BOOT + (
         "- operator: DataTransfer\n  payload: {vendorId: x, data: later}\n"
-        "- wait: 0.02\n"
+        "- wait: 0.2\n"
         "- disconnect: drop\n"
         "- connect: {}\n"
         "- send: Heartbeat\n  payload: {}\n  expect: {currentTime: {capture: time}}\n"
